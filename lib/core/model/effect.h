@@ -1,0 +1,157 @@
+// What the core tells the shell to do, in exactly this order (protocol.md section 3).
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/model/config.h"
+#include "core/model/group.h"
+#include "core/model/trace.h"
+
+namespace vsync::core {
+
+/// To the link of this pid; dropped if it has none (control frames are repeated by the core, data resumes by LINKUP).
+struct SendFrame {
+  Pid to;
+  FramePtr frame;
+};
+
+struct SendDatagram {
+  Member to;
+  Datagram datagram;
+};
+
+/// Make the record durable, then pass in Persisted{token}. Tokens rise; a later record replaces an earlier one.
+struct Persist {
+  std::uint64_t token = 0;
+  AcceptorRecord record;
+};
+
+/// Keep links to exactly these peers (and to the configured seeds while `seek`). Others may still connect to us.
+struct WantLinks {
+  std::vector<Member> peers;
+  bool seek = false;
+};
+
+/// Reset the link to this pid: its input broke the protocol. The transport may dial again.
+struct ResetLink {
+  Pid peer;
+  std::string why;
+};
+
+/// A daemon view is installed. For the control socket's events and the event log.
+struct ViewInstalled {
+  ViewPtr view;
+  ViewId previous = 0;
+  std::vector<Pid> transitional;
+};
+
+/// A group view, for the local members in it and for watchers. In order with DeliverMessages.
+struct GroupViewInstalled {
+  GroupViewPtr group_view;
+};
+
+/// Messages for all local members of the group, and for senders that asked. Body as in Run; never a fragment.
+struct DeliverMessages {
+  GroupId group = 0;
+  Pid sender;
+  ClientId client = 0;
+  std::uint64_t token = 0;     ///< of the group view
+  ViewId view = 0;             ///< daemon view
+  std::uint64_t position = 0;  ///< of the first: totals count all totals of the group view, the others the sender daemon's others
+  Service service = Service::total;
+  bool text = false;
+  std::uint32_t count = 1;
+  Slice body;
+};
+
+/// C1: the outcome of `count` sends whose requests are request, request+1, …
+struct SendOutcome {
+  ClientId client = 0;
+  RequestId request = 0;
+  std::uint32_t count = 1;
+  Outcome outcome = Outcome::unknown;
+  ViewId view = 0;
+  std::uint64_t position = 0;  ///< of the first, when delivered
+  std::string_view code;       ///< why not delivered, as in RequestRefused, when known
+};
+
+/// The request is done: the group view with the join or without the leaver was installed, the admin command finished.
+struct RequestDone {
+  ClientId client = 0;
+  RequestId request = 0;
+  GroupViewPtr group_view;  ///< for joins
+};
+
+/// Refused; nothing happened. `code` is a stable word for programs: not_member, no_such_group, too_large, wrong_view, …
+struct RequestRefused {
+  ClientId client = 0;
+  RequestId request = 0;
+  std::string_view code;
+  std::string message;
+};
+
+/// Stop or resume reading this client's requests (R7).
+struct PauseClient {
+  ClientId client = 0;
+  bool paused = false;
+};
+
+struct QuorumChanged {
+  bool has = false;
+};
+
+/// A suspicion began or changed class; Evidence::none = it ended.
+struct SuspicionChanged {
+  Pid peer;
+  Evidence evidence = Evidence::none;
+  Duration silence{};
+  std::string why;
+};
+
+/// This incarnation is over: it is in no later view. The shell takes a new incarnation, waits `backoff` and starts again (V12,
+/// F8).
+struct Excluded {
+  ViewId view = 0;
+  Duration backoff{};
+  std::string why;
+};
+
+/// J3/I3: this identity may not join. incarnation: take one above it and come again. assign: take this node id. Else: stop,
+/// loudly.
+struct IdentityRefused {
+  RejectReason reason = RejectReason::full;
+  NodeId node = 0;
+  std::uint64_t incarnation = 0;
+};
+
+/// J8: left cleanly and lingered long enough.
+struct LeftCluster {
+  ViewId view = 0;
+};
+
+/// A peer's input was refused (and counted); the shell logs it once per peer and reason.
+struct InputRefused {
+  Pid peer;
+  std::string_view frame;
+  std::string_view why;
+};
+
+/// The daemon must stop: persistence failed or its state diverged. Nothing may be sent any more.
+struct Fatal {
+  std::string reason;
+};
+
+struct Trace {
+  trace::Event event;
+};
+
+using Effect = std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled,
+                            DeliverMessages, SendOutcome, RequestDone, RequestRefused, PauseClient, QuorumChanged,
+                            SuspicionChanged, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
+
+/// Reused from step to step by the shell.
+using Effects = std::vector<Effect>;
+
+}  // namespace vsync::core

@@ -1,0 +1,55 @@
+// Process groups as applications see them (protocol.md section 12).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/model/types.h"
+
+namespace vsync::core {
+
+/// One application connection in a group. The order in a group view is by seniority in the group.
+struct GroupMember {
+  Pid pid;
+  ClientId client = 0;
+  std::string name;  ///< chosen by the client, may be empty; for people
+
+  auto operator<=>(const GroupMember&) const = default;
+};
+
+/// Fixed by the first member to join a group, for as long as the group has members.
+struct GroupPolicy {
+  bool total_only = false;  ///< G3: fifo and causal are refused, and joins need no group flush
+
+  auto operator<=>(const GroupPolicy&) const = default;
+};
+
+struct GroupDeparture {
+  GroupMember member;
+  LeaveReason reason = LeaveReason::left;  ///< left = by request, crashed = the client or its daemon died
+
+  bool operator==(const GroupDeparture&) const = default;
+};
+
+/// A view of one group, equal at all its members (G5).
+struct GroupView {
+  GroupId group = 0;
+  std::string name;
+  ViewId view = 0;           ///< daemon view in which it was installed
+  std::uint64_t number = 0;  ///< of this group, from 1 while the group has members
+  std::uint64_t token = 0;   ///< C4: strictly larger in every later view of a group with this name, for ever
+  GroupPolicy policy;
+  std::vector<GroupMember> members;  ///< leader first
+  std::vector<GroupMember> joined;
+  std::vector<GroupDeparture> left;
+  std::vector<GroupMember> transitional;  ///< members that came from the previous group view together
+  bool primary = true;
+  bool cold = false;  ///< first view of the chain after a total failure
+
+  bool operator==(const GroupView&) const = default;
+};
+
+using GroupViewPtr = std::shared_ptr<const GroupView>;
+
+}  // namespace vsync::core

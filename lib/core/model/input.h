@@ -1,0 +1,119 @@
+// What the shell tells the core (protocol.md section 3). One at a time; time comes beside it.
+#pragma once
+
+#include <string>
+#include <variant>
+
+#include "core/model/config.h"
+#include "core/model/group.h"
+
+namespace vsync::core {
+
+/// The deadline that next_deadline() named has come (or any other moment).
+struct Tick {};
+
+/// Everything that was readable has been passed in: send acknowledgements, deliver, bind (R2, F2).
+struct EndOfTurn {};
+
+struct FrameReceived {
+  Pid from;
+  Frame frame;
+};
+
+struct DatagramReceived {
+  Datagram datagram;
+};
+
+/// A connection to this pid is up and both HELLOs were exchanged. At most one link per pid is up at a time.
+struct LinkOpened {
+  Hello peer;
+};
+
+/// The connection to this pid is gone. `clean`: it ended after a GOODBYE. The transport re-dials by itself while the peer is
+/// wanted.
+struct LinkClosed {
+  Pid peer;
+  bool clean = false;
+};
+
+/// FIRM evidence from the kernel: the re-dial was refused, or the port is unreachable. HARD: a supervisor says so.
+struct PeerGone {
+  Pid peer;
+  Evidence evidence = Evidence::firm;
+  std::string why;
+};
+
+/// Every configured peer was dialled at least once and answered or failed.
+struct SeedsTried {};
+
+struct Persisted {
+  std::uint64_t token = 0;
+};
+
+struct PersistFailed {
+  std::uint64_t token = 0;
+  std::string why;
+};
+
+/// Requests of local applications. `client` is a connection on the control socket.
+struct ClientJoin {
+  ClientId client = 0;
+  RequestId request = 0;
+  std::string group;
+  std::string member_name;
+  GroupPolicy policy;
+};
+
+struct ClientLeave {
+  ClientId client = 0;
+  RequestId request = 0;
+  std::string group;
+};
+
+/// `count` messages for one group; their requests are request, request+1, … Body as in Run.
+struct ClientSend {
+  ClientId client = 0;
+  RequestId request = 0;
+  std::string group;
+  Service service = Service::total;
+  bool text = false;
+  std::uint32_t count = 1;
+  std::uint64_t in_view = 0;  ///< C2: token of the group view it must be sent in, 0 = any
+  Slice body;
+};
+
+struct ClientGone {
+  ClientId client = 0;
+};
+
+/// Operator commands. The reply carries client and request.
+struct AdminJoin {
+  ClientId client = 0;
+  RequestId request = 0;
+};
+
+/// J7. client 0: no reply is wanted (SIGTERM).
+struct AdminLeave {
+  ClientId client = 0;
+  RequestId request = 0;
+};
+
+struct AdminEvict {
+  ClientId client = 0;
+  RequestId request = 0;
+  NodeId node = 0;  ///< 0 = by name
+  std::string name;
+  std::string why;
+};
+
+/// B2, policy `manual`: go on without the state that nobody holds any more.
+struct AdminColdStart {
+  ClientId client = 0;
+  RequestId request = 0;
+};
+
+using Input = std::variant<Tick, EndOfTurn, FrameReceived, DatagramReceived, LinkOpened, LinkClosed, PeerGone, SeedsTried,
+                           Persisted, PersistFailed, ClientJoin, ClientLeave, ClientSend, ClientGone, AdminJoin, AdminLeave,
+                           AdminEvict, AdminColdStart>;
+
+}  // namespace vsync::core

@@ -1,0 +1,74 @@
+// Faults that the tests plant in the core to prove that the checkers see them (protocol.md section 20).
+// Without -DVSYNC_MUTANTS=ON every query is the constant false and costs nothing.
+#pragma once
+
+#include <string_view>
+
+namespace vsync::core {
+
+// X(name, "rule: what is broken")
+#define VSYNC_MUTANT_LIST(X)                                                                           \
+  X(promise_no_wedge, "V4: a member promises but goes on as before")                                   \
+  X(ack_after_wedge, "V4: a wedged member still accepts DATA and acknowledges it")                     \
+  X(fifo_after_wedge, "V4: a wedged member still delivers fifo messages on receipt")                   \
+  X(total_after_wedge, "V4: a wedged member processes ACKs and delivers totals (sent check off)")      \
+  X(send_while_wedged, "R1: a wedged member still multicasts in the old view")                         \
+  X(unwedge, "V4: a wedged member falls back to MEMBER when nothing happens")                          \
+  X(min_cut, "V6: cut = minimum instead of maximum over the survivors")                                \
+  X(survivor_no_promise, "V6: a live member that did not promise this ballot is named survivor")       \
+  X(accept_early, "V7: ACCEPT is sent before every survivor reported HAVE_ALL")                        \
+  X(holder_death_ignored, "V7: when a holder dies while forwarding, its receivers count as complete")  \
+  X(forward_unchecked, "V7: forwarded messages are appended without ballot and sequence check")        \
+  X(free_on_delivery, "R6: a fifo message is freed when delivered instead of when stable")             \
+  X(no_adopt, "V6: an accepted value seen in a promise is not adopted")                                \
+  X(mix_ballots, "V5: promises of an older ballot are counted")                                        \
+  X(no_persist, "P1: an acceptor forgets promise and accepted value at restart")                       \
+  X(no_quorum, "Q1: one voter is a quorum")                                                            \
+  X(tie_any, "Q1: exactly half of the voters is a quorum without the tie-break node")                  \
+  X(voter_growth, "J4: more joiners than staying survivors become voters in one change")               \
+  X(total_majority, "R5: total delivered when a majority has acknowledged")                            \
+  X(total_no_key, "R5: total delivered when stable, not in (ts, rank) order")                          \
+  X(total_no_sent_check, "R5: relayed acknowledgement used although the member's own DATA is missing") \
+  X(total_no_barrier, "R5: total does not wait for unstable fifo/causal messages of smaller key")      \
+  X(fifo_overtakes, "R3: fifo delivered although an earlier total of the same sender is not")          \
+  X(causal_as_fifo, "R4: causal dependencies ignored")                                                 \
+  X(no_trim, "V10: flush delivery ignores dependencies that are lost")                                 \
+  X(no_self_ack, "R2: DATA does not count as its sender's own acknowledgement")                        \
+  X(stale_view_data, "R2: DATA of an older view is accepted")                                          \
+  X(queue_lost, "V11: messages queued while wedged are dropped at install")                            \
+  X(joiner_no_table, "J6: joiner installs without the state table")                                    \
+  X(joiner_leads, "V6: joiners are placed before the survivors")                                       \
+  X(join_no_history, "J3: a joiner named in an earlier view is admitted again, same incarnation")      \
+  X(same_incarnation, "I2: an excluded process returns with its old incarnation")                      \
+  X(fate_raw_cut, "C3: excluded sender reports DELIVERED up to the untrimmed cut")                     \
+  X(group_flush_skipped, "G4: a group view is installed without waiting for GFLUSHED")                 \
+  X(group_send_while_flushing, "G4: messages are bound while the group is flushing")                   \
+  X(ghost_member, "G2: clients of an excluded daemon stay in their groups")                            \
+  X(token_not_increasing, "C4: the token restarts with every view")                                    \
+  X(fragments_survive, "V11: partial fragments are kept across a view change")                         \
+  X(resume_from_zero, "R9: LINKUP re-sends from the wrong place")                                      \
+  X(persist_barrier, "P1: PROMISE leaves before the promise is durable")                               \
+  X(prevote_always, "V2: every member says yes to every pre-vote")                                     \
+  X(no_clique, "V6: survivors that cannot reach each other stay together")                             \
+  X(cold_anytime, "B2: a cold view is decided although holders are alive")                             \
+  X(relay_forges, "section 13: the leader aggregates statements that were never made")
+
+enum class Mutant {
+  none,
+#define VSYNC_MUTANT_ENUM(name, text) name,
+  VSYNC_MUTANT_LIST(VSYNC_MUTANT_ENUM)
+#undef VSYNC_MUTANT_ENUM
+};
+
+#ifdef VSYNC_MUTANTS
+inline Mutant active_mutant = Mutant::none;  ///< set once by the test program
+[[nodiscard]] inline bool mutant(Mutant m) {
+  return active_mutant == m;
+}
+#else
+[[nodiscard]] constexpr bool mutant(Mutant) {
+  return false;
+}
+#endif
+
+}  // namespace vsync::core
