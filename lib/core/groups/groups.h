@@ -1,10 +1,16 @@
 // Process groups over the daemon view, and the requests of local clients (protocol.md section 12).
 #pragma once
 
+#include <deque>
+#include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <vector>
 
+#include "core/groups/client_queue.h"
+#include "core/groups/group_table.h"
+#include "core/groups/reassembly.h"
 #include "core/model/effect.h"
 #include "core/model/input.h"
 
@@ -26,7 +32,8 @@ class Groups {
   // ---- sending
   /// Is there something to bind? (Not messages of a group that is flushing, G4.)
   [[nodiscard]] bool ready() const;
-  /// The next thing to bind: one run, or all fragments of one large message. They must be bound in this step. Only when ready().
+  /// The next thing to bind: one run, all fragments of one large message, or all leaves of a client that is gone. They must be
+  /// bound in this step. Only when ready(). Empty when everything that waited had to be refused (effects say so).
   std::vector<Run> next(Effects& effects);
   /// What next() returned was bound in `view`; outcomes follow from deliveries and stability. D is for the trace.
   void bound(const std::vector<RunPtr>& runs, ViewId view, Rank rank, const Counts& delivered, Effects& effects);
@@ -50,7 +57,66 @@ class Groups {
   /// V12: outcomes by C3. own_delivered: how many own messages those who go on deliver; nullopt: unknown.
   void excluded(std::optional<Seq> own_delivered, Effects& effects);
 
-  [[nodiscard]] std::vector<GroupViewPtr> views() const;  ///< current group views, by name
+  [[nodiscard]] std::vector<GroupViewPtr> views() const;            ///< current group views, by name
+  [[nodiscard]] std::uint64_t ignored() const { return ignored_; }  ///< ordered runs that made no sense, here as everywhere
+
+ private:
+  /// An own run between its binding and its outcome.
+  struct OwnRun {
+    RunKind kind = RunKind::data;
+    Service service = Service::total;
+    ClientId client = 0;
+    RequestId request = 0;
+    std::uint32_t requests = 0;  ///< answers owed; 0: an early fragment, or the daemon's own
+    Seq first = 0;
+    Seq last = 0;
+    ViewId view = 0;
+    std::uint64_t position = 0;  ///< 0 until delivered
+  };
+
+  // ---- binding
+  [[nodiscard]] std::optional<Refusal> refusal(const Client& client, const ClientJoin& join) const;
+  [[nodiscard]] std::optional<Refusal> refusal(const Client& client, const ClientLeave& leave) const;
+  [[nodiscard]] std::optional<Refusal> refusal(const Client& client, const QueuedSend& send) const;
+  template <typename Request>
+  void submit(Request request, Effects& effects);
+  void prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Effects& effects);
+  void prepare(Client& client, const ClientJoin& join, std::vector<Run>& runs, Effects& effects);
+  void prepare(Client& client, const ClientLeave& leave, std::vector<Run>& runs, Effects& effects);
+  void prepare(Client& client, const Farewell&, std::vector<Run>& runs, Effects& effects);
+  void prepare_change(Client& client, RequestId request, Run run, std::vector<Run>& runs);
+  void add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs);
+
+  // ---- delivery
+  std::uint64_t deliver_data(const Pid& sender, const RunPtr& run, Effects& effects);
+  void deliver_change(const Pid& sender, const Run& run, Effects& effects);
+  void own_delivered(const Run& run, std::uint64_t position, Effects& effects);
+  void group_view(const GroupViewPtr& view, Effects& effects);
+  void change_done(Client& client, const GroupViewPtr& view, Effects& effects);
+
+  // ---- answers
+  void answer(const OwnRun& run, Outcome outcome, std::string_view code, Effects& effects);
+  void refuse(const Client& client, RequestId request, const Refusal& why, Effects& effects);
+  void exclude(Client& client, Effects& effects);
+
+  struct Held {
+    Pid sender;
+    RunPtr run;
+  };
+
+  Pid self_;
+  Limits limits_;
+  bool trace_;
+  GroupTable table_;
+  ClientQueues queues_;
+  Reassembly fragments_;
+  std::set<GroupId> flush_due_;                 // G4: GFLUSHED to bind, before anything else
+  std::map<GroupId, std::vector<Held>> early_;  // of the next group view, until it is installed here
+  std::vector<OwnRun> prepared_;                // what next() returned and bound() was not told yet
+  std::deque<OwnRun> bound_;                    // own runs, undelivered, in seq order
+  std::deque<OwnRun> unstable_;                 // own fifo and causal runs, delivered, in seq order
+  Seq stable_ = 0;                              // own stream
+  std::uint64_t ignored_ = 0;
 };
 
 }  // namespace vsync::core

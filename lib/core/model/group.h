@@ -40,7 +40,7 @@ struct GroupView {
   std::uint64_t number = 0;  ///< of this group, from 1 while the group has members
   std::uint64_t token = 0;   ///< C4: strictly larger in every later view of a group with this name, for ever
   GroupPolicy policy;
-  std::vector<GroupMember> members;  ///< leader first
+  std::vector<GroupMember> members;  ///< leader first; empty in the last view of a group, which then is gone
   std::vector<GroupMember> joined;
   std::vector<GroupDeparture> left;
   std::vector<GroupMember> transitional;  ///< members that came from the previous group view together

@@ -1,0 +1,96 @@
+#include "core/groups/bodies.h"
+
+#include "base/codec.h"
+#include "core/groups/text.h"
+
+namespace vsync::core {
+
+namespace {
+
+constexpr std::size_t kLengthSize = 4;  // in front of every message of a body
+
+tl::unexpected<Refusal> refuse(std::string_view code, std::string message) {
+  return tl::unexpected<Refusal>(Refusal{code, std::move(message)});
+}
+
+}  // namespace
+
+Slice encode(const JoinBody& body) {
+  Writer writer;
+  writer.put(std::uint8_t{body.policy.total_only}).put(body.group).put(body.member_name);
+  return Slice::take(writer.take());
+}
+
+std::optional<JoinBody> decode_join(std::string_view bytes) {
+  Reader reader(bytes);
+  const auto total_only = reader.get<std::uint8_t>();
+  const auto group = reader.text(kMaxName);
+  const auto member_name = reader.text(kMaxName);
+  if (!reader.done() || *total_only > 1 || group->empty() || !valid_name(*group) || !valid_name(*member_name)) {
+    return std::nullopt;
+  }
+  return JoinBody{*group, *member_name, {.total_only = *total_only == 1}};
+}
+
+Slice encode_leave(LeaveReason reason) {
+  Writer writer;
+  writer.put(static_cast<std::uint8_t>(reason));
+  return Slice::take(writer.take());
+}
+
+std::optional<LeaveReason> decode_leave(std::string_view bytes) {
+  Reader reader(bytes);
+  const auto reason = static_cast<LeaveReason>(reader.value<std::uint8_t>());
+  const bool known = reason == LeaveReason::left || reason == LeaveReason::crashed;
+  return reader.done() && known ? std::optional(reason) : std::nullopt;
+}
+
+tl::expected<std::vector<Piece>, Refusal> cut_into_pieces(const ClientSend& send, const Limits& limits) {
+  // One largest message, or a batch that fills the client's queue.
+  if (send.body.size() > limits.max_message + kLengthSize + limits.client_queue_bytes) {
+    return refuse("too_large", "a batch of " + std::to_string(send.body.size()) + " bytes is too large");
+  }
+  if (send.count == 0 || send.count > kMaxBatch) {
+    return refuse("bad_request", "a send has 1 to " + std::to_string(kMaxBatch) + " messages");
+  }
+  std::vector<Piece> pieces;
+  std::size_t begin = 0;    // of the piece being filled
+  std::uint32_t count = 0;  // messages in it
+  std::size_t at = 0;
+  const auto close_piece = [&] {
+    if (count > 0) {
+      pieces.push_back({count, false, send.body.part(begin, at - begin)});
+    }
+    begin = at;
+    count = 0;
+  };
+  Reader reader(send.body.view());
+  for (std::uint32_t i = 0; i < send.count; ++i) {
+    const auto length = reader.value<std::uint32_t>();
+    if (reader.ok() && length > limits.max_message) {
+      return refuse("too_large", "messages may have up to " + std::to_string(limits.max_message) + " bytes");
+    }
+    const auto message = reader.raw(length);
+    if (!message || (send.text && !valid_utf8(*message))) {
+      return refuse("bad_request", message ? "a text is not valid UTF-8" : "the lengths of the messages exceed the body");
+    }
+    const std::size_t size = kLengthSize + length;
+    if (at - begin + size > limits.max_run_bytes) {
+      close_piece();
+    }
+    at += size;
+    ++count;
+    if (size > limits.max_run_bytes) {
+      pieces.push_back({1, true, send.body.part(begin + kLengthSize, length)});
+      begin = at;
+      count = 0;
+    }
+  }
+  close_piece();
+  if (!reader.done()) {
+    return refuse("bad_request", "the body is longer than its messages");
+  }
+  return pieces;
+}
+
+}  // namespace vsync::core

@@ -1,0 +1,48 @@
+// The bodies of runs: ordered changes of groups (G1), and what a client's send is cut into (R10).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "core/model/config.h"
+#include "core/model/group.h"
+#include "core/model/input.h"
+
+namespace vsync::core {
+
+inline constexpr std::uint32_t kMaxBatch = 65536;  ///< messages in one send
+
+/// Body of a group_join run. The name decides which group: it may be made by this join.
+struct JoinBody {
+  std::string_view group;
+  std::string_view member_name;
+  GroupPolicy policy;
+};
+
+[[nodiscard]] Slice encode(const JoinBody& body);
+[[nodiscard]] std::optional<JoinBody> decode_join(std::string_view bytes);
+
+/// Body of a group_leave run: left or crashed.
+[[nodiscard]] Slice encode_leave(LeaveReason reason);
+[[nodiscard]] std::optional<LeaveReason> decode_leave(std::string_view bytes);
+
+/// Why a request is refused, as in RequestRefused.
+struct Refusal {
+  std::string_view code;
+  std::string message;
+};
+
+/// Part of a send that is bound at once: a body as in Run of at most max_run_bytes, or one message that is larger.
+struct Piece {
+  std::uint32_t count = 1;
+  bool large = false;  ///< body is the message alone, without its length: to be sent in fragments
+  Slice body;
+};
+
+/// Checks a send (lengths add up to the body, limits, text is UTF-8) and cuts it at message boundaries. Copies no payload.
+[[nodiscard]] tl::expected<std::vector<Piece>, Refusal> cut_into_pieces(const ClientSend& send, const Limits& limits);
+
+}  // namespace vsync::core

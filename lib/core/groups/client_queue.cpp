@@ -1,0 +1,115 @@
+#include "core/groups/client_queue.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "core/model/mutant.h"
+
+namespace vsync::core {
+
+namespace {
+
+/// Bytes that a request counts in its client's queue: empty messages take memory too.
+std::size_t cost(const Queued& queued) {
+  const auto* send = std::get_if<QueuedSend>(&queued);
+  return sizeof(Queued) + (send != nullptr ? send->piece.body.size() : 0);
+}
+
+std::size_t messages_in(const Queued& queued) {
+  const auto* send = std::get_if<QueuedSend>(&queued);
+  return send != nullptr ? send->piece.count : 0;
+}
+
+}  // namespace
+
+Client& ClientQueues::open(ClientId client) {
+  auto& opened = clients_[client];
+  opened.id = client;
+  return opened;
+}
+
+Client* ClientQueues::find(ClientId client) {
+  const auto it = clients_.find(client);
+  return it == clients_.end() ? nullptr : &it->second;
+}
+
+Client* ClientQueues::alive(ClientId client) {
+  auto* found = find(client);
+  return found != nullptr && !found->gone ? found : nullptr;
+}
+
+void ClientQueues::erase(ClientId client) {
+  VSYNC_ASSERT(clients_.at(client).queue.empty(), "a client that is gone asks for nothing more");
+  clients_.erase(client);
+}
+
+bool ClientQueues::changing() const {
+  return std::any_of(clients_.begin(), clients_.end(), [](const auto& entry) { return entry.second.change.has_value(); });
+}
+
+void ClientQueues::push(Client& client, Queued queued, const GroupTable& table, Effects& effects) {
+  account(client, queued, true, effects);
+  client.queue.push_back(std::move(queued));
+  done_with(client, table);
+}
+
+std::pair<Client*, Queued> ClientQueues::pop(Effects& effects) {
+  auto& client = clients_.at(turn_.front());
+  turn_.pop_front();
+  client.in_turn = false;
+  auto queued = std::move(client.queue.front());
+  client.queue.pop_front();
+  account(client, queued, false, effects);
+  return {&client, std::move(queued)};
+}
+
+void ClientQueues::done_with(Client& client, const GroupTable& table) {
+  if (!client.in_turn && !client.queue.empty() && !blocked(client, table)) {
+    client.in_turn = true;
+    turn_.push_back(client.id);
+  }
+}
+
+void ClientQueues::rearrange(const GroupTable& table) {
+  std::erase_if(turn_, [&](ClientId id) {
+    auto& client = clients_.at(id);
+    client.in_turn = !blocked(client, table);
+    return !client.in_turn;
+  });
+  for (auto& [id, client] : clients_) {
+    done_with(client, table);
+  }
+}
+
+/// G4: between its GFLUSHED and the next view a daemon binds nothing of the group. Joins and leaves are part of the flush.
+bool ClientQueues::blocked(const Client& client, const GroupTable& table) const {
+  if (client.change) {
+    return true;
+  }
+  const auto* send = std::get_if<QueuedSend>(&client.queue.front());
+  if (send == nullptr || mutant(Mutant::group_send_while_flushing)) {
+    return false;
+  }
+  const auto* group = send->group != 0 ? table.find(send->group) : table.find(send->name);
+  return group != nullptr && group->flushing() && group->daemons.contains(self_);
+}
+
+/// R7: nothing is dropped; a client with a full queue is not read any more.
+void ClientQueues::account(Client& client, const Queued& queued, bool added, Effects& effects) {
+  if (added) {
+    client.bytes += cost(queued);
+    messages_ += messages_in(queued);
+    ++queued_;
+  } else {
+    client.bytes -= cost(queued);
+    messages_ -= messages_in(queued);
+    --queued_;
+  }
+  const bool pause = client.paused ? client.bytes >= limit_ / 2 : client.bytes > limit_;
+  if (pause != client.paused && !client.gone) {
+    effects.push_back(PauseClient{client.id, pause});
+  }
+  client.paused = pause;
+}
+
+}  // namespace vsync::core

@@ -1,0 +1,83 @@
+// What local clients asked for and is not bound yet: one queue per client, served in turn (R7, C2, G4).
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+
+#include "core/groups/group_table.h"
+#include "core/model/effect.h"
+#include "core/model/input.h"
+
+namespace vsync::core {
+
+/// A piece of a send. The name is kept only while no group with it was known.
+struct QueuedSend {
+  GroupId group = 0;
+  std::string name;
+  RequestId request = 0;
+  Service service = Service::total;
+  bool text = false;
+  std::uint64_t in_view = 0;
+  Piece piece;
+};
+
+/// G2: the client is gone; its groups are left after what it had sent.
+struct Farewell {};
+
+using Queued = std::variant<QueuedSend, ClientJoin, ClientLeave, Farewell>;
+
+struct Client {
+  ClientId id = 0;
+  std::deque<Queued> queue;
+  std::set<GroupId> groups;         ///< it is a member of, in their current views
+  std::optional<RequestId> change;  ///< join or leave in flight: the rest of the queue waits for its group view
+  std::size_t bytes = 0;            ///< of the queue
+  bool paused = false;
+  bool gone = false;     ///< no more replies go to it
+  bool in_turn = false;  ///< waits for its turn in ClientQueues
+};
+
+class ClientQueues {
+ public:
+  /// `self`: the daemon whose clients these are. A client with more than `limit` queued bytes is paused.
+  ClientQueues(const Pid& self, std::size_t limit) : self_(self), limit_(limit) {}
+
+  Client& open(ClientId client);
+  [[nodiscard]] Client* find(ClientId client);
+  /// The client, if replies may go to it.
+  [[nodiscard]] Client* alive(ClientId client);
+  /// Its queue must be empty.
+  void erase(ClientId client);
+  [[nodiscard]] std::map<ClientId, Client>& clients() { return clients_; }
+
+  void push(Client& client, Queued queued, const GroupTable& table, Effects& effects);
+  /// Whether anybody's turn can come now.
+  [[nodiscard]] bool ready() const { return !turn_.empty(); }
+  /// Whose turn it is, and what it wants. Only when ready(). Call done_with() when it is bound or refused.
+  std::pair<Client*, Queued> pop(Effects& effects);
+  /// The client goes to the end of the line, if it has more that may be bound.
+  void done_with(Client& client, const GroupTable& table);
+  /// A group began or ended a flush, or a change in flight took effect: who waits for nothing any more gets in line.
+  void rearrange(const GroupTable& table);
+
+  [[nodiscard]] std::size_t messages() const { return messages_; }  ///< in all queues
+  [[nodiscard]] bool empty() const { return queued_ == 0; }
+  [[nodiscard]] bool changing() const;  ///< a join or leave is in flight
+
+ private:
+  [[nodiscard]] bool blocked(const Client& client, const GroupTable& table) const;
+  void account(Client& client, const Queued& queued, bool added, Effects& effects);
+
+  Pid self_;
+  std::size_t limit_;
+  std::map<ClientId, Client> clients_;
+  std::deque<ClientId> turn_;  // round robin; none of them is blocked
+  std::size_t messages_ = 0;
+  std::size_t queued_ = 0;
+};
+
+}  // namespace vsync::core

@@ -1,0 +1,194 @@
+#include "core/groups/group_table.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "core/model/mutant.h"
+
+namespace vsync::core {
+
+namespace {
+
+auto same_client(const Pid& daemon, ClientId client) {
+  return [&daemon, client](const GroupMember& m) { return m.pid == daemon && m.client == client; };
+}
+
+bool contains(const std::vector<GroupMember>& members, const GroupMember& member) {
+  return std::any_of(members.begin(), members.end(), same_client(member.pid, member.client));
+}
+
+bool contains(const std::vector<GroupDeparture>& left, const GroupMember& member) {
+  return std::any_of(left.begin(), left.end(), [&](const GroupDeparture& d) { return d.member == member; });
+}
+
+LeaveReason reason_of(const View& view, const Pid& pid) {
+  const auto it = std::find_if(view.left.begin(), view.left.end(), [&](const Departure& d) { return d.pid == pid; });
+  return it == view.left.end() ? LeaveReason::crashed : it->reason;
+}
+
+}  // namespace
+
+GroupTable::Change GroupTable::join(const Pid& daemon, ClientId client, const JoinBody& body) {
+  const GroupMember member{daemon, client, std::string(body.member_name)};
+  auto name = names_.find(body.group);
+  if (name == names_.end()) {
+    if (groups_.size() >= kMaxGroups) {
+      return {};
+    }
+    const GroupId id = ++last_group_;
+    name = names_.emplace(body.group, id).first;
+    auto& group = groups_[id];
+    group.id = id;
+    group.name = body.group;
+    group.policy = body.policy;
+    group.view = std::make_shared<GroupView>();  // number 0: nobody yet
+  }
+  auto& group = groups_.at(name->second);
+  const bool known = contains(group.view->members, member) || contains(group.joining, member);
+  if (known || group.view->members.size() + group.joining.size() >= kMaxMembers) {
+    return {};
+  }
+  group.joining.push_back(member);
+  return advance(group);
+}
+
+GroupTable::Change GroupTable::leave(const Pid& daemon, ClientId client, GroupId id, LeaveReason reason) {
+  const auto it = groups_.find(id);
+  if (it == groups_.end()) {
+    return {};
+  }
+  auto& group = it->second;
+  const auto& members = group.view->members;
+  const auto member = std::find_if(members.begin(), members.end(), same_client(daemon, client));
+  if (member == members.end()) {
+    // A client that leaves before the flush of its join is over was never a member.
+    return {std::erase_if(group.joining, same_client(daemon, client)) > 0 ? id : 0, false, nullptr};
+  }
+  if (contains(group.leaving, *member)) {
+    return {};
+  }
+  group.leaving.push_back({*member, reason});
+  return advance(group);
+}
+
+GroupTable::Change GroupTable::flushed(const Pid& daemon, GroupId id) {
+  const auto it = groups_.find(id);
+  if (it == groups_.end() || it->second.awaited.erase(daemon) == 0) {
+    return {};
+  }
+  auto& group = it->second;
+  return {id, false, group.flushing() ? nullptr : install_group_view(group)};
+}
+
+/// A change was added: G3 at once, G4 when all daemons with members have flushed.
+GroupTable::Change GroupTable::advance(Group& group) {
+  const GroupId id = group.id;
+  const bool needs_flush = !group.policy.total_only && !group.daemons.empty() && !mutant(Mutant::group_flush_skipped);
+  if (!needs_flush) {
+    return {id, false, install_group_view(group)};
+  }
+  const bool starts = !group.flushing();
+  if (starts) {
+    group.awaited = group.daemons;
+  }
+  return {id, starts, nullptr};
+}
+
+/// G5. Ends the group when nobody is left in it: `group` is gone then, and the view has no members.
+GroupViewPtr GroupTable::install_group_view(Group& group) {
+  auto view = std::make_shared<GroupView>();
+  view->group = group.id;
+  view->name = group.name;
+  view->view = view_;
+  view->number = group.view->number + 1;
+  view->token = next_token();
+  view->policy = group.policy;
+  view->cold = cold_ && view->number == 1;
+  for (const auto& member : group.view->members) {
+    if (!contains(group.leaving, member)) {
+      view->transitional.push_back(member);
+    }
+  }
+  view->members = view->transitional;
+  view->members.insert(view->members.end(), group.joining.begin(), group.joining.end());
+  view->joined = std::exchange(group.joining, {});
+  view->left = std::exchange(group.leaving, {});
+
+  group.view = view;
+  group.awaited.clear();
+  group.totals = 0;
+  group.others.clear();
+  group.daemons.clear();
+  for (const auto& member : view->members) {
+    group.daemons.insert(member.pid);
+  }
+  if (view->members.empty()) {
+    names_.erase(view->name);
+    groups_.erase(view->group);
+  }
+  return view;
+}
+
+std::uint64_t GroupTable::next_token() {
+  ++installed_;
+  VSYNC_ASSERT(installed_ >> 32U == 0, "C4: the group views of one daemon view are counted in 32 bits");
+  return mutant(Mutant::token_not_increasing) ? installed_ : view_ << 32U | installed_;
+}
+
+std::uint64_t GroupTable::place(GroupId id, const Pid& sender, Service service, std::uint32_t count) {
+  auto& group = groups_.at(id);
+  auto& counter = service == Service::total ? group.totals : group.others[sender];
+  const auto position = counter + 1;
+  counter += count;
+  return position;
+}
+
+std::vector<GroupViewPtr> GroupTable::install(const View& view) {
+  if (view.id() == view_) {
+    return {};
+  }
+  if (view.cold) {
+    *this = {};  // B2: nobody brings state
+  }
+  view_ = view.id();
+  cold_ = view.cold;
+  installed_ = 0;
+  std::vector<GroupViewPtr> installed;
+  for (auto it = groups_.begin(); it != groups_.end();) {
+    auto& group = (it++)->second;  // it may end here
+    const bool flushing = group.flushing();
+    if (!mutant(Mutant::ghost_member)) {
+      remove_daemons_not_in(view, group);
+    }
+    if (flushing || !group.leaving.empty()) {
+      installed.push_back(install_group_view(group));
+    }
+  }
+  return installed;
+}
+
+void GroupTable::remove_daemons_not_in(const View& view, Group& group) const {
+  std::erase_if(group.joining, [&](const GroupMember& m) { return !view.contains(m.pid); });
+  for (const auto& daemon : group.daemons) {
+    if (view.contains(daemon)) {
+      continue;
+    }
+    for (const auto& member : group.view->members) {
+      if (member.pid == daemon && !contains(group.leaving, member)) {
+        group.leaving.push_back({member, reason_of(view, daemon)});
+      }
+    }
+  }
+}
+
+const Group* GroupTable::find(GroupId group) const {
+  const auto it = groups_.find(group);
+  return it == groups_.end() ? nullptr : &it->second;
+}
+
+const Group* GroupTable::find(std::string_view name) const {
+  const auto it = names_.find(name);
+  return it == names_.end() ? nullptr : find(it->second);
+}
+
+}  // namespace vsync::core

@@ -1,0 +1,84 @@
+// The replicated table of groups: a deterministic function of the totals delivered and the views installed (G1).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/groups/bodies.h"
+#include "core/model/group.h"
+#include "core/model/message.h"
+#include "core/model/view.h"
+
+namespace vsync::core {
+
+/// One group with its current view. While GFLUSHED are awaited it is flushing (G4).
+struct Group {
+  GroupId id = 0;
+  std::string name;
+  GroupPolicy policy;
+  GroupViewPtr view;                    ///< never null, never without members
+  std::set<Pid> daemons;                ///< those with members in `view`
+  std::uint64_t totals = 0;             ///< totals delivered in `view`
+  std::map<Pid, std::uint64_t> others;  ///< fifo and causal messages delivered in `view`, per sending daemon
+  std::set<Pid> awaited;                ///< daemons whose GFLUSHED is still to be delivered
+  std::vector<GroupMember> joining;     ///< changes for the next view
+  std::vector<GroupDeparture> leaving;
+
+  [[nodiscard]] bool flushing() const { return !awaited.empty(); }
+};
+
+class GroupTable {
+ public:
+  static constexpr std::size_t kMaxGroups = 65536;
+  static constexpr std::size_t kMaxMembers = 65536;  ///< of one group
+
+  /// What an ordered change did.
+  struct Change {
+    GroupId group = 0;           ///< 0: it was ignored, at all daemons alike
+    bool flush_started = false;  ///< G4: the daemons in Group::awaited owe a GFLUSHED
+    GroupViewPtr installed;      ///< null: nothing yet
+  };
+
+  // ---- ordered changes, each at its delivery
+  Change join(const Pid& daemon, ClientId client, const JoinBody& body);
+  Change leave(const Pid& daemon, ClientId client, GroupId group, LeaveReason reason);
+  Change flushed(const Pid& daemon, GroupId group);
+  /// Places `count` delivered messages in the group's view; returns the position of the first. The group must exist.
+  std::uint64_t place(GroupId group, const Pid& sender, Service service, std::uint32_t count);
+
+  /// A daemon view, after everything of the old one: clients of daemons that are gone leave (G2), flushes are completed (G4).
+  /// Returns the new group views, by group id. A second install of the same view changes nothing: a joiner loads the table of
+  /// the view that it then installs (J6).
+  std::vector<GroupViewPtr> install(const View& view);
+
+  // ---- queries
+  [[nodiscard]] ViewId view() const { return view_; }  ///< daemon view, 0 = none yet
+  [[nodiscard]] const Group* find(GroupId group) const;
+  [[nodiscard]] const Group* find(std::string_view name) const;
+  [[nodiscard]] const std::map<std::string, GroupId, std::less<>>& names() const { return names_; }
+
+  // ---- as bytes
+  [[nodiscard]] std::string save() const;
+  /// nullopt: not what save() writes. Everything is checked and bounded: the bytes come from a peer.
+  static std::optional<GroupTable> load(std::string_view bytes);
+
+ private:
+  Change advance(Group& group);
+  GroupViewPtr install_group_view(Group& group);
+  void remove_daemons_not_in(const View& view, Group& group) const;
+  [[nodiscard]] std::uint64_t next_token();
+  bool add(Group group);  // a loaded one; false: contradicts the table
+
+  std::map<GroupId, Group> groups_;
+  std::map<std::string, GroupId, std::less<>> names_;
+  GroupId last_group_ = 0;       // number of the newest group
+  ViewId view_ = 0;              // daemon view
+  bool cold_ = false;            // that view is cold
+  std::uint64_t installed_ = 0;  // group views installed in it: the lower half of the token
+};
+
+}  // namespace vsync::core

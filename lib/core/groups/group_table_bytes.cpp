@@ -1,0 +1,193 @@
+// The group table as bytes (J6). They come from a peer: load() believes nothing.
+#include "base/codec.h"
+#include "core/groups/group_table.h"
+#include "core/groups/text.h"
+
+namespace vsync::core {
+
+namespace {
+
+constexpr std::uint8_t kFormat = 1;
+constexpr std::size_t kPidSize = 16;
+constexpr std::size_t kMemberSize = kPidSize + 8;  // at least: the name may be empty
+constexpr std::size_t kGroupSize = 70;             // at least
+
+void write(Writer& out, const Pid& pid) {
+  out.put(pid.node).put(pid.incarnation).put(pid.stint);
+}
+
+void write(Writer& out, const GroupMember& member) {
+  write(out, member.pid);
+  out.put(member.client).put(member.name);
+}
+
+void write(Writer& out, const Group& group) {
+  const auto number = [&](std::size_t size) { out.put(static_cast<std::uint32_t>(size)); };
+  out.put(group.id).put(group.name).put(std::uint8_t{group.policy.total_only});
+  out.put(group.view->number).put(group.view->token).put(group.totals);
+  number(group.view->members.size());
+  for (const auto& member : group.view->members) {
+    write(out, member);
+  }
+  number(group.others.size());
+  for (const auto& [pid, count] : group.others) {
+    write(out, pid);
+    out.put(count);
+  }
+  number(group.awaited.size());
+  for (const auto& pid : group.awaited) {
+    write(out, pid);
+  }
+  number(group.joining.size());
+  for (const auto& member : group.joining) {
+    write(out, member);
+  }
+  number(group.leaving.size());
+  for (const auto& departure : group.leaving) {
+    write(out, departure.member);
+    out.put(static_cast<std::uint8_t>(departure.reason));
+  }
+}
+
+Pid read_pid(Reader& in) {
+  Pid pid;
+  pid.node = in.value<std::uint32_t>();
+  pid.incarnation = in.value<std::uint64_t>();
+  pid.stint = in.value<std::uint32_t>();
+  return pid;
+}
+
+/// A number of elements; 0 after a failure.
+std::size_t read_count(Reader& in, std::size_t element_size) {
+  return in.count(GroupTable::kMaxMembers, element_size).value_or(0);
+}
+
+GroupMember read_member(Reader& in) {
+  GroupMember member;
+  member.pid = read_pid(in);
+  member.client = in.value<std::uint32_t>();
+  member.name = in.text(kMaxName).value_or("");
+  return member;
+}
+
+bool valid(const GroupMember& member) {
+  return member.pid.node > 0 && member.client > 0 && valid_name(member.name);
+}
+
+/// Checks nothing but lengths; GroupTable::add() judges the rest.
+Group read_group(Reader& in) {
+  Group group;
+  auto view = std::make_shared<GroupView>();
+  group.id = in.value<std::uint64_t>();
+  group.name = in.text(kMaxName).value_or("");
+  group.policy.total_only = in.value<std::uint8_t>() != 0;
+  view->number = in.value<std::uint64_t>();
+  view->token = in.value<std::uint64_t>();
+  group.totals = in.value<std::uint64_t>();
+  for (auto n = read_count(in, kMemberSize); n > 0; --n) {
+    view->members.push_back(read_member(in));
+    group.daemons.insert(view->members.back().pid);
+  }
+  for (auto n = read_count(in, kPidSize + 8); n > 0; --n) {
+    const auto pid = read_pid(in);
+    group.others[pid] = in.value<std::uint64_t>();
+  }
+  for (auto n = read_count(in, kPidSize); n > 0; --n) {
+    group.awaited.insert(read_pid(in));
+  }
+  for (auto n = read_count(in, kMemberSize); n > 0; --n) {
+    group.joining.push_back(read_member(in));
+  }
+  for (auto n = read_count(in, kMemberSize + 1); n > 0; --n) {
+    auto member = read_member(in);
+    group.leaving.push_back({std::move(member), static_cast<LeaveReason>(in.value<std::uint8_t>())});
+  }
+  view->group = group.id;
+  view->name = group.name;
+  view->view = view->token >> 32U;
+  view->policy = group.policy;
+  group.view = std::move(view);
+  return group;
+}
+
+bool members_are_sound(const Group& group) {
+  using Client = std::pair<Pid, ClientId>;
+  std::set<Client> clients;
+  std::set<GroupMember> members;
+  for (const auto& member : group.view->members) {
+    if (!valid(member) || !clients.insert({member.pid, member.client}).second) {
+      return false;
+    }
+    members.insert(member);
+  }
+  for (const auto& member : group.joining) {
+    if (!valid(member) || !clients.insert({member.pid, member.client}).second) {
+      return false;
+    }
+  }
+  for (const auto& departure : group.leaving) {
+    if (departure.reason > LeaveReason::unreachable || members.erase(departure.member) == 0) {
+      return false;
+    }
+  }
+  return !group.view->members.empty();
+}
+
+bool flush_is_sound(const Group& group) {
+  for (const auto& pid : group.awaited) {
+    if (!group.daemons.contains(pid)) {
+      return false;
+    }
+  }
+  const bool changes = !group.joining.empty() || !group.leaving.empty();
+  return group.flushing() ? !group.policy.total_only : !changes;
+}
+
+}  // namespace
+
+std::string GroupTable::save() const {
+  Writer out;
+  out.put(kFormat).put(view_).put(std::uint8_t{cold_}).put(installed_).put(last_group_);
+  out.put(static_cast<std::uint32_t>(groups_.size()));
+  for (const auto& [id, group] : groups_) {
+    write(out, group);
+  }
+  return out.take();
+}
+
+std::optional<GroupTable> GroupTable::load(std::string_view bytes) {
+  Reader in(bytes);
+  GroupTable table;
+  if (in.value<std::uint8_t>() != kFormat) {
+    return std::nullopt;
+  }
+  table.view_ = in.value<std::uint64_t>();
+  table.cold_ = in.value<std::uint8_t>() != 0;
+  table.installed_ = in.value<std::uint64_t>();
+  table.last_group_ = in.value<std::uint64_t>();
+  const auto groups = in.count(kMaxGroups, kGroupSize);
+  for (std::size_t i = 0; i < groups.value_or(0); ++i) {
+    auto group = read_group(in);
+    if (!in.ok() || !table.add(std::move(group))) {
+      return std::nullopt;
+    }
+  }
+  // One table has one form only: whatever is out of order, double or not 0 or 1 shows here.
+  if (!in.done() || table.installed_ >> 32U != 0 || table.save() != bytes) {
+    return std::nullopt;
+  }
+  return table;
+}
+
+bool GroupTable::add(Group group) {
+  const auto& view = *group.view;
+  const bool numbered = group.id > 0 && group.id <= last_group_ && view.number > 0;
+  const bool token_is_old = view.view < view_ || (view.view == view_ && (view.token & 0xffff'ffffU) <= installed_);
+  const bool named = !group.name.empty() && valid_name(group.name) && names_.emplace(group.name, group.id).second;
+  if (!numbered || !token_is_old || !named || !members_are_sound(group) || !flush_is_sound(group)) {
+    return false;
+  }
+  return groups_.emplace(group.id, std::move(group)).second;
+}
+
+}  // namespace vsync::core

@@ -1,0 +1,173 @@
+#include "core/groups/groups.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "core/model/mutant.h"
+
+namespace vsync::core {
+
+Groups::Groups(const Pid& self, const Limits& limits, bool trace)
+    : self_(self), limits_(limits), trace_(trace), queues_(self, limits.client_queue_bytes), fragments_(limits.max_message) {}
+
+// ---------------------------------------------------------------- delivery
+
+void Groups::deliver(const Pid& sender, const RunPtr& run, Effects& effects) {
+  if (trace_) {
+    effects.push_back(Trace{trace::Deliver{table_.view(), sender, run->first, run->count, run->service, run->kind, run->group,
+                                           Hasher().add(run->body.view()).value()}});
+  }
+  std::uint64_t position = 0;
+  if (run->kind == RunKind::data) {
+    position = deliver_data(sender, run, effects);
+  } else {
+    deliver_change(sender, *run, effects);
+  }
+  if (sender == self_) {
+    own_delivered(*run, position, effects);
+  }
+}
+
+/// Returns the position of the first message in the group view; 0 if it has none (yet).
+std::uint64_t Groups::deliver_data(const Pid& sender, const RunPtr& run, Effects& effects) {
+  const auto* group = table_.find(run->group);
+  if (group == nullptr) {
+    return 0;  // the last member left before this total
+  }
+  // G4: fifo messages may overtake the last GFLUSHED. What their sender bound in the old view precedes its own GFLUSHED (O1);
+  // what comes after that, or from a daemon that is only joining, was bound in the next view and waits for it here.
+  const bool next_view = run->service != Service::total && group->flushing() && !group->awaited.contains(sender);
+  if (next_view && !mutant(Mutant::group_send_while_flushing)) {
+    early_[run->group].push_back({sender, run});
+    return 0;
+  }
+  auto body = run->body;
+  if ((run->flags & Run::kFragment) != 0) {
+    auto whole = fragments_.add(sender, *run);
+    if (!whole) {
+      return 0;
+    }
+    body = std::move(*whole);
+  }
+  const auto position = table_.place(run->group, sender, run->service, run->count);
+  if (group->daemons.contains(self_)) {
+    effects.push_back(DeliverMessages{run->group, sender, run->client, group->view->token, table_.view(), position, run->service,
+                                      (run->flags & Run::kText) != 0, run->count, std::move(body)});
+  }
+  return position;
+}
+
+void Groups::deliver_change(const Pid& sender, const Run& run, Effects& effects) {
+  GroupTable::Change change;
+  if (run.kind == RunKind::group_join) {
+    const auto body = decode_join(run.body.view());
+    change = body && run.client != 0 ? table_.join(sender, run.client, *body) : change;
+  } else if (run.kind == RunKind::group_leave) {
+    const auto reason = decode_leave(run.body.view());
+    change = reason ? table_.leave(sender, run.client, run.group, *reason) : change;
+  } else {
+    change = table_.flushed(sender, run.group);
+  }
+  if (change.group == 0) {
+    ++ignored_;
+  }
+  if (change.flush_started) {
+    if (table_.find(change.group)->awaited.contains(self_)) {
+      flush_due_.insert(change.group);
+    }
+    queues_.rearrange(table_);
+  }
+  if (change.installed) {
+    group_view(change.installed, effects);
+  }
+  if (auto* client = sender == self_ && change.group == 0 ? queues_.find(run.client) : nullptr; client && client->change) {
+    refuse(*client, *client->change, {"too_many", "the table of groups is full"}, effects);
+    client->change.reset();
+    queues_.rearrange(table_);
+  }
+}
+
+/// A new view of a group: events, answers to the requests it fulfils, and what was held back for it.
+void Groups::group_view(const GroupViewPtr& view, Effects& effects) {
+  if (trace_) {
+    effects.push_back(Trace{trace::GroupInstall{view}});
+  }
+  effects.push_back(GroupViewInstalled{view});
+  for (const auto& member : view->joined) {
+    if (auto* client = member.pid == self_ ? queues_.find(member.client) : nullptr; client != nullptr) {
+      client->groups.insert(view->group);
+      change_done(*client, view, effects);
+    }
+  }
+  for (const auto& departure : view->left) {
+    if (auto* client = departure.member.pid == self_ ? queues_.find(departure.member.client) : nullptr; client != nullptr) {
+      client->groups.erase(view->group);
+      change_done(*client, nullptr, effects);
+    }
+  }
+  queues_.rearrange(table_);
+  if (auto early = early_.extract(view->group); !early.empty()) {
+    for (const auto& held : early.mapped()) {
+      deliver_data(held.sender, held.run, effects);
+    }
+  }
+}
+
+void Groups::change_done(Client& client, const GroupViewPtr& view, Effects& effects) {
+  if (client.change && !client.gone) {
+    effects.push_back(RequestDone{client.id, *client.change, view});
+  }
+  client.change.reset();
+}
+
+// ---------------------------------------------------------------- views
+
+void Groups::install(const View& view, Effects& effects) {
+  VSYNC_ASSERT(bound_.empty() && prepared_.empty(), "V11: own messages are inside the closed cut");
+  for (const auto& run : unstable_) {
+    answer(run, Outcome::delivered, {}, effects);
+  }
+  unstable_.clear();
+  stable_ = 0;
+  if (!mutant(Mutant::fragments_survive)) {
+    fragments_.clear();
+  }
+  flush_due_.clear();
+  early_.clear();  // empty, unless a peer sent what it must not
+  for (const auto& installed : table_.install(view)) {
+    group_view(installed, effects);
+  }
+}
+
+bool Groups::load_table(std::string_view bytes) {
+  auto table = GroupTable::load(bytes);
+  if (!table) {
+    return false;
+  }
+  table_ = std::move(*table);
+  queues_.rearrange(table_);
+  return true;
+}
+
+std::string Groups::save_table() const {
+  return table_.save();
+}
+
+/// S2. Right after an install there are no beginnings of messages; if one member had some, its state would differ.
+std::uint64_t Groups::table_hash() const {
+  Hasher hasher;
+  hasher.add(table_.save());
+  if (fragments_.size() > 0) {
+    hasher.add(fragments_.size());
+  }
+  return hasher.value();
+}
+
+std::vector<GroupViewPtr> Groups::views() const {
+  std::vector<GroupViewPtr> views;
+  for (const auto& [name, id] : table_.names()) {
+    views.push_back(table_.find(id)->view);
+  }
+  return views;
+}
+
+}  // namespace vsync::core

@@ -1,0 +1,357 @@
+// From requests of local clients to runs, and from runs to outcomes.
+#include "base/assert.h"
+#include "core/groups/groups.h"
+#include "core/groups/text.h"
+
+namespace vsync::core {
+
+namespace {
+
+Refusal bad_name() {
+  return {"bad_request", "a name is up to " + std::to_string(kMaxName) + " bytes of UTF-8 without control characters"};
+}
+
+Refusal not_member(const std::string& group) {
+  return {"not_member", "not a member of group " + group};
+}
+
+Refusal excluded_refusal() {
+  return {"excluded", "the daemon is in the view no more"};
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- requests
+
+/// Refuses at once what is hopeless now; behind other requests it is judged in its turn.
+template <typename Request>
+void Groups::submit(Request request, Effects& effects) {
+  auto& client = queues_.open(request.client);
+  const bool now = client.queue.empty() && !client.change && table_.view() != 0;
+  if (auto why = now ? refusal(client, request) : std::nullopt; why) {
+    refuse(client, request.request, *why, effects);
+  } else {
+    queues_.push(client, std::move(request), table_, effects);
+  }
+}
+
+void Groups::request(ClientJoin join, Effects& effects) {
+  if (join.group.empty() || !valid_name(join.group) || !valid_name(join.member_name)) {
+    refuse(queues_.open(join.client), join.request, bad_name(), effects);
+    return;
+  }
+  submit(std::move(join), effects);
+}
+
+void Groups::request(ClientLeave leave, Effects& effects) {
+  if (leave.group.empty() || !valid_name(leave.group)) {
+    refuse(queues_.open(leave.client), leave.request, bad_name(), effects);
+    return;
+  }
+  submit(std::move(leave), effects);
+}
+
+void Groups::request(ClientSend send, Effects& effects) {
+  auto& client = queues_.open(send.client);
+  const auto* group = table_.find(send.group);
+  if (group == nullptr && (send.group.empty() || !valid_name(send.group))) {
+    refuse(client, send.request, bad_name(), effects);
+    return;
+  }
+  auto pieces = cut_into_pieces(send, limits_);
+  if (!pieces) {
+    refuse(client, send.request, pieces.error(), effects);
+    return;
+  }
+  QueuedSend queued{group != nullptr ? group->id : 0, {}, send.request, send.service, send.text, send.in_view, {}};
+  if (group == nullptr) {
+    queued.name = std::move(send.group);
+  }
+  const bool now = client.queue.empty() && !client.change && table_.view() != 0;
+  if (auto why = now ? refusal(client, queued) : std::nullopt; why) {
+    refuse(client, send.request, *why, effects);
+    return;
+  }
+  if (trace_) {
+    effects.push_back(Trace{trace::Submit{send.client, send.request, send.count}});
+  }
+  for (auto& piece : *pieces) {
+    queued.piece = std::move(piece);
+    const auto count = queued.piece.count;
+    queues_.push(client, queued, table_, effects);
+    queued.request += count;
+  }
+}
+
+void Groups::client_gone(ClientId id, Effects& effects) {
+  auto* client = queues_.alive(id);
+  if (client == nullptr) {
+    return;
+  }
+  client->gone = true;
+  if (client->queue.empty() && !client->change && client->groups.empty()) {
+    queues_.erase(id);
+  } else {
+    queues_.push(*client, Farewell{}, table_, effects);
+  }
+}
+
+std::optional<Refusal> Groups::refusal(const Client& client, const ClientJoin& join) const {
+  const auto* group = table_.find(join.group);
+  if (group != nullptr && client.groups.contains(group->id)) {
+    return Refusal{"already_member", "already a member of group " + join.group};
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> Groups::refusal(const Client& client, const ClientLeave& leave) const {
+  const auto* group = table_.find(leave.group);
+  if (group == nullptr || !client.groups.contains(group->id)) {
+    return not_member(leave.group);
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> Groups::refusal(const Client& client, const QueuedSend& send) const {
+  const auto* group = send.group != 0 ? table_.find(send.group) : table_.find(send.name);
+  if (group == nullptr) {
+    return Refusal{"no_such_group", "the group has no members"};
+  }
+  if (send.service != Service::total && group->policy.total_only) {
+    return Refusal{"total_only", "group " + group->name + " takes total messages only"};
+  }
+  if (send.service != Service::total && !client.groups.contains(group->id)) {
+    return not_member(group->name);  // G4: only daemons with members take part in the flush
+  }
+  if (send.in_view != 0 && send.in_view != group->view->token) {
+    return Refusal{"wrong_view", "the view of group " + group->name + " is another one"};  // C2
+  }
+  return std::nullopt;
+}
+
+// ---------------------------------------------------------------- binding
+
+bool Groups::ready() const {
+  return !flush_due_.empty() || queues_.ready();
+}
+
+std::vector<Run> Groups::next(Effects& effects) {
+  std::vector<Run> runs;
+  if (!flush_due_.empty()) {
+    Run run;
+    run.kind = RunKind::group_flushed;
+    run.group = *flush_due_.begin();
+    flush_due_.erase(flush_due_.begin());
+    add(std::move(run), 0, 0, runs);
+  }
+  while (runs.empty() && queues_.ready()) {
+    auto [client, queued] = queues_.pop(effects);
+    const auto id = client->id;
+    std::visit([&, &who = *client](auto& request) { prepare(who, std::move(request), runs, effects); }, queued);
+    if (client = queues_.find(id); client != nullptr) {
+      queues_.done_with(*client, table_);
+    }
+  }
+  return runs;
+}
+
+void Groups::prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Effects& effects) {
+  if (const auto why = refusal(client, send); why) {
+    OwnRun never_bound;
+    never_bound.client = client.id;
+    never_bound.request = send.request;
+    never_bound.requests = send.piece.count;
+    answer(never_bound, Outcome::not_delivered, why->code, effects);
+    return;
+  }
+  Run run;
+  run.count = send.piece.count;
+  run.service = send.service;
+  run.flags = send.text ? Run::kText : 0;
+  run.group = send.group != 0 ? send.group : table_.find(send.name)->id;
+  run.client = client.id;
+  if (!send.piece.large) {
+    run.body = std::move(send.piece.body);
+    add(std::move(run), send.request, send.piece.count, runs);
+    return;
+  }
+  run.flags |= Run::kFragment;
+  const auto& message = send.piece.body;
+  for (std::size_t at = 0; at < message.size(); at += limits_.max_run_bytes) {
+    const auto size = std::min(limits_.max_run_bytes, message.size() - at);
+    const bool last = at + size == message.size();
+    auto fragment = run;
+    fragment.flags |= last ? Run::kLastFragment : 0;
+    fragment.body = message.part(at, size);
+    add(std::move(fragment), send.request, last ? 1 : 0, runs);
+  }
+}
+
+void Groups::prepare(Client& client, const ClientJoin& join, std::vector<Run>& runs, Effects& effects) {
+  if (const auto why = refusal(client, join); why) {
+    refuse(client, join.request, *why, effects);
+    return;
+  }
+  Run run;
+  run.kind = RunKind::group_join;
+  run.body = encode(JoinBody{join.group, join.member_name, join.policy});
+  prepare_change(client, join.request, std::move(run), runs);
+}
+
+void Groups::prepare(Client& client, const ClientLeave& leave, std::vector<Run>& runs, Effects& effects) {
+  if (const auto why = refusal(client, leave); why) {
+    refuse(client, leave.request, *why, effects);
+    return;
+  }
+  Run run;
+  run.kind = RunKind::group_leave;
+  run.group = table_.find(leave.group)->id;
+  run.body = encode_leave(LeaveReason::left);
+  prepare_change(client, leave.request, std::move(run), runs);
+}
+
+void Groups::prepare_change(Client& client, RequestId request, Run run, std::vector<Run>& runs) {
+  run.client = client.id;
+  client.change = request;
+  add(std::move(run), request, 0, runs);  // answered with the group view
+}
+
+/// G2. No change of the client is in flight here, so its groups are known.
+void Groups::prepare(Client& client, const Farewell&, std::vector<Run>& runs, Effects&) {
+  for (const auto group : client.groups) {
+    Run run;
+    run.kind = RunKind::group_leave;
+    run.group = group;
+    run.client = client.id;
+    run.body = encode_leave(LeaveReason::crashed);
+    add(std::move(run), 0, 0, runs);
+  }
+  queues_.erase(client.id);
+}
+
+void Groups::add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs) {
+  OwnRun own;
+  own.kind = run.kind;
+  own.service = run.service;
+  own.client = run.client;
+  own.request = request;
+  own.requests = requests;
+  prepared_.push_back(own);
+  runs.push_back(std::move(run));
+}
+
+void Groups::bound(const std::vector<RunPtr>& runs, ViewId view, Rank rank, const Counts& delivered, Effects& effects) {
+  VSYNC_ASSERT(runs.size() == prepared_.size(), "all that next() returned is bound, in one step");
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const auto& run = *runs[i];
+    auto& own = prepared_[i];
+    own.first = run.first;
+    own.last = run.last();
+    own.view = view;
+    if (trace_) {
+      effects.push_back(Trace{trace::Send{view, run.first, run.count, run.stamp, rank, run.service, run.kind, run.group,
+                                          run.client, own.request, delivered}});
+    }
+    bound_.push_back(own);
+  }
+  prepared_.clear();
+}
+
+// ---------------------------------------------------------------- outcomes
+
+/// C1: a total is answered at its own delivery, a fifo or causal message when it is stable.
+void Groups::own_delivered(const Run& run, std::uint64_t position, Effects& effects) {
+  VSYNC_ASSERT(!bound_.empty() && bound_.front().first == run.first, "O1: own runs are delivered in the order of their binding");
+  auto own = bound_.front();
+  bound_.pop_front();
+  own.position = position;
+  if (own.requests > 0 && own.service == Service::total) {
+    if (position > 0) {
+      answer(own, Outcome::delivered, {}, effects);
+    } else {
+      own.view = own.first = 0;  // its place in the order is behind the group's last view: it went to nobody
+      answer(own, Outcome::not_delivered, "no_such_group", effects);
+    }
+  } else if (own.requests > 0 && own.last <= stable_) {
+    answer(own, Outcome::delivered, {}, effects);
+  } else if (own.requests > 0) {
+    unstable_.push_back(own);
+  }
+}
+
+void Groups::stable(Seq seq, Effects& effects) {
+  stable_ = std::max(stable_, seq);
+  while (!unstable_.empty() && unstable_.front().last <= stable_) {
+    answer(unstable_.front(), Outcome::delivered, {}, effects);
+    unstable_.pop_front();
+  }
+}
+
+void Groups::answer(const OwnRun& run, Outcome outcome, std::string_view code, Effects& effects) {
+  if (trace_) {
+    effects.push_back(Trace{trace::Fate{run.client, run.request, run.requests, run.view, run.first, outcome}});
+  }
+  if (queues_.alive(run.client) != nullptr) {
+    const auto position = outcome == Outcome::delivered ? run.position : 0;
+    effects.push_back(SendOutcome{run.client, run.request, run.requests, outcome, run.view, position, code});
+  }
+}
+
+void Groups::refuse(const Client& client, RequestId request, const Refusal& why, Effects& effects) {
+  if (!client.gone) {
+    effects.push_back(RequestRefused{client.id, request, why.code, why.message});
+  }
+}
+
+std::size_t Groups::queued() const {
+  return queues_.messages();
+}
+
+bool Groups::idle() const {
+  return queues_.empty() && flush_due_.empty() && prepared_.empty() && bound_.empty() && unstable_.empty() && !queues_.changing();
+}
+
+void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
+  unstable_.insert(unstable_.end(), bound_.begin(), bound_.end());
+  for (const auto& run : unstable_) {
+    if (run.requests == 0) {
+      continue;
+    }
+    const bool delivered = own_delivered && run.last <= *own_delivered;  // C3
+    const auto outcome = !own_delivered ? Outcome::unknown : delivered ? Outcome::delivered : Outcome::not_delivered;
+    answer(run, outcome, delivered ? "" : "excluded", effects);
+  }
+  bound_.clear();
+  unstable_.clear();
+  prepared_.clear();
+  flush_due_.clear();
+  for (auto& [id, client] : queues_.clients()) {
+    exclude(client, effects);
+  }
+  queues_ = ClientQueues(self_, limits_.client_queue_bytes);
+}
+
+/// What was not bound never will be.
+void Groups::exclude(Client& client, Effects& effects) {
+  if (client.change) {
+    refuse(client, *client.change, excluded_refusal(), effects);
+  }
+  for (const auto& queued : client.queue) {
+    if (const auto* send = std::get_if<QueuedSend>(&queued)) {
+      OwnRun never_bound;
+      never_bound.client = client.id;
+      never_bound.request = send->request;
+      never_bound.requests = send->piece.count;
+      answer(never_bound, Outcome::not_delivered, "excluded", effects);
+    } else if (const auto* join = std::get_if<ClientJoin>(&queued)) {
+      refuse(client, join->request, excluded_refusal(), effects);
+    } else if (const auto* leave = std::get_if<ClientLeave>(&queued)) {
+      refuse(client, leave->request, excluded_refusal(), effects);
+    }
+  }
+  if (client.paused && !client.gone) {
+    effects.push_back(PauseClient{client.id, false});
+  }
+}
+
+}  // namespace vsync::core

@@ -1,0 +1,35 @@
+// Fragments of large messages, until the last one is delivered.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "core/model/message.h"
+
+namespace vsync::core {
+
+/// All fragments of a message are bound in one step and delivered with nothing of their client to this group in between.
+class Reassembly {
+ public:
+  explicit Reassembly(std::size_t max_message) : max_message_(max_message) {}
+
+  /// Takes a delivered fragment; with the last one returns the message as the body of a run. Too long ones are dropped whole.
+  std::optional<Slice> add(const Pid& sender, const Run& fragment);
+  /// V11: everybody drops the beginnings of messages whose rest is not in the cut.
+  void clear() { partial_.clear(); }
+  [[nodiscard]] std::size_t size() const { return partial_.size(); }  ///< unfinished messages
+
+ private:
+  struct Partial {
+    std::vector<Slice> pieces;
+    std::size_t size = 0;  // bytes of all pieces so far, kept or not
+  };
+  using Key = std::tuple<Pid, ClientId, GroupId>;
+
+  std::map<Key, Partial> partial_;
+  std::size_t max_message_;
+};
+
+}  // namespace vsync::core
