@@ -83,4 +83,8 @@ Seq Ordering::fate(const Counts& cut) const {
   return closure(settled_, cut, [](Rank, const RunPtr&) {})[self_];
 }
 
+std::uint64_t Ordering::trimmed() const {
+  return trimmed_;
+}
+
 }  // namespace vsync::core
