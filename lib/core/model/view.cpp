@@ -35,6 +35,10 @@ const Origin* View::origin_of(const Pid& pid, ViewId base) const {
   return nullptr;
 }
 
+bool View::starts_empty() const {
+  return std::all_of(origins.begin(), origins.end(), [](const Origin& o) { return o.base.epoch == 0 || o.survivors.empty(); });
+}
+
 std::string node_list(const View& view) {
   std::string text;
   for (const auto& member : view.members) {

@@ -90,6 +90,8 @@ struct View {
   [[nodiscard]] const Pid& leader() const { return members.front().pid; }
   /// The origin whose base is view `base` and that names `pid` a survivor; nullptr if there is none.
   [[nodiscard]] const Origin* origin_of(const Pid& pid, ViewId base) const;
+  /// Nobody brings state into this view: it is the first one, or a cold one (B1, B2).
+  [[nodiscard]] bool starts_empty() const;
   /// "5 <1,2,3>": for messages and traces.
   [[nodiscard]] std::string summary() const;
 };

@@ -1,0 +1,322 @@
+// Outside the view: founding, joining, the table, cold start; and how members treat those who ask to join (J1-J6, B1, B2).
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "core/membership/membership.h"
+#include "core/model/mutant.h"
+
+namespace vsync::core {
+
+namespace {
+constexpr std::size_t kTablePiece = std::size_t{256} << 10U;
+constexpr std::uint64_t kMaxTable = std::uint64_t{256} << 20U;
+constexpr int kAskEvery = 4;  ///< times rto: repetition of JOIN and TABREQ
+}  // namespace
+
+// ---------------------------------------------------------------- B1: founding
+
+void Membership::found() {
+  VSYNC_ASSERT(self().node != 0, "a founder has a node id");
+  become_joining();
+  View view;
+  view.uuid = {rng_.next(), rng_.next()};
+  view.ref.epoch = 1;
+  view.config_hash = config_.config_hash;
+  view.policy = config_.quorum;
+  view.members = {config_.self};
+  view.voters = voters_of(nullptr, view.members, config_);
+  view.tiebreak = self().node;
+  if (config_.quorum == QuorumPolicy::fixed) {
+    for (const auto& voter : config_.static_voters) {
+      view.tiebreak = std::min(view.tiebreak, voter.node);
+    }
+  }
+  view.joined = {self()};
+  view.history = {{self().node, self().incarnation}};
+  view.origins = {Origin{{}, Origin::kPrimary | Origin::kPartitionable, {self()}, {}}};
+  learn(std::make_shared<const View>(std::move(view)));
+}
+
+/// The first line of the hosts file founds, but never beside a running cluster: every other host was asked first.
+void Membership::consider_founding() {
+  const bool cluster_seen =
+      std::any_of(peers_.begin(), peers_.end(), [](const auto& entry) { return !entry.second.hello.uuid.none(); });
+  if (config_.found_if_alone && !config_.amnesiac && seeds_tried_ && !acceptor_.decided() && !cluster_seen) {
+    found();
+  }
+}
+
+// ---------------------------------------------------------------- B2: cold start
+
+bool Membership::holders_known() const {
+  return std::any_of(peers_.begin(), peers_.end(), [&](const auto& entry) {
+    return (entry.second.role == Role::member || entry.second.role == Role::wedged) &&
+           entry.second.decided >= acceptor_.decided_id();
+  });
+}
+
+/// Total failure: every daemon is outside, and the voters of the last decided view agree to go on without its state.
+void Membership::consider_cold_start() {
+  const auto& last = acceptor_.decided();
+  if (!last || config_.amnesiac || now_ < campaign_at_ || awaits_table() || holders_known()) {
+    return;
+  }
+  const auto voters = voters_at_hand();
+  const auto at_hand = [&](const Voter& voter) { return voters.contains({voter.node, voter.vote_epoch}); };
+  const bool all = std::all_of(last->voters.begin(), last->voters.end(), at_hand);
+  const bool waited = now_ - std::get<Joining>(phase_).since >= 5 * config_.limits.suspect_after;
+  const bool enough = operator_cold_start_ || (config_.cold_start == ColdStart::quorum && waited);
+  if (!(config_.cold_start == ColdStart::wait_all && all) && !(enough && quorum(*last, voters))) {
+    return;
+  }
+  const auto present = [&](const Member& member) {
+    return member.pid.node == self().node ||
+           std::any_of(peers_.begin(), peers_.end(), [&](const auto& entry) { return entry.first.node == member.pid.node; });
+  };
+  const auto first = std::find_if(last->members.begin(), last->members.end(), present);
+  if (first != last->members.end() && first->pid.node == self().node) {
+    campaign(true);
+  }
+}
+
+// ---------------------------------------------------------------- the joiner's side
+
+void Membership::ask_to_join() {
+  auto& joining = std::get<Joining>(phase_);
+  if (joining.named || now_ < joining.ask_at) {
+    return;
+  }
+  joining.ask_at = now_ + kAskEvery * config_.limits.rto;
+  for (const auto& [pid, peer] : peers_) {
+    send(pid, Join{config_.self, uuid(), config_.config_hash, 1});
+    send(pid, ViewRequest{acceptor_.decided_id()});
+  }
+}
+
+void Membership::on(const Pid&, const Reject& reject) {
+  if (reject.joiner != self()) {
+    send(reject.joiner, reject);  // we had forwarded its JOIN
+    return;
+  }
+  const auto* joining = std::get_if<Joining>(&phase_);
+  const bool stale = reject.reason == RejectReason::incarnation_used && reject.incarnation < self().incarnation;
+  if (joining != nullptr && !joining->named && !stale) {
+    host_.refused(reject.reason, reject.node, reject.incarnation);
+  }
+}
+
+void Membership::on(const Pid& from, const Ready& ready) {
+  auto* joining = std::get_if<Joining>(&phase_);
+  if (joining != nullptr && !joining->named) {
+    joining->intended = ready.members;
+    joining->leader = from;
+    joining->ready_view = ready.view;
+    update_links();
+    check_ready();
+  }
+}
+
+void Membership::check_ready() {
+  const auto& joining = std::get<Joining>(phase_);
+  const auto linked = [&](const Member& member) { return host_.linked(member.pid); };
+  if (!joining.named && !joining.intended.empty() && std::all_of(joining.intended.begin(), joining.intended.end(), linked)) {
+    send(joining.leader, ReadyOk{joining.ready_view});
+  }
+}
+
+void Membership::ask_table() {
+  auto& joining = std::get<Joining>(phase_);
+  if (!joining.named || now_ < joining.ask_at) {
+    return;
+  }
+  if (!awaits_table()) {
+    if (now_ - joining.since >= config_.limits.suspect_after + config_.limits.view_change_timeout()) {
+      host_.excluded(nullptr, std::nullopt);  // whoever had the table is gone; only a new incarnation may come again (J3)
+    }
+    return;
+  }
+  joining.since = now_;
+  joining.ask_at = now_ + kAskEvery * config_.limits.rto;
+  joining.table.clear();
+  const auto& members = joining.named->members;
+  for (std::size_t tried = 0; tried < members.size(); ++tried) {
+    const auto& source = members[joining.source++ % members.size()].pid;  // most senior first
+    if (source != self() && host_.linked(source)) {
+      send(source, TableRequest{joining.named->id()});
+      return;
+    }
+  }
+}
+
+void Membership::on(const Pid&, const Table& table) {
+  auto* joining = std::get_if<Joining>(&phase_);
+  if (joining == nullptr || !joining->named || table.view != joining->named->id() || table.offset != joining->table.size() ||
+      table.total > kMaxTable || table.offset + table.bytes.size() > table.total) {
+    return;
+  }
+  joining->table.append(table.bytes.view());
+  joining->ask_at = now_ + kAskEvery * config_.limits.rto;  // it flows: do not ask another one yet
+  if (joining->table.size() < table.total) {
+    return;
+  }
+  const auto bytes = std::exchange(joining->table, {});
+  if (host_.load_table(bytes) && host_.table_hash() == table.hash) {
+    install_joined(joining->named);
+  } else {
+    joining->ask_at = now_;
+  }
+}
+
+void Membership::install_joined(const ViewPtr& view) {
+  become_active(view, nullptr);
+}
+
+// ---------------------------------------------------------------- the members' side
+
+void Membership::on(const Pid& from, const Join& join) {
+  if (!holder()) {
+    return;
+  }
+  if (candidate() != self()) {
+    if (from == join.joiner.pid) {
+      send(candidate(), join);  // J1
+    }
+    return;
+  }
+  if (const auto refusal = admission_refused(join)) {
+    send(from, *refusal);
+    return;
+  }
+  const auto& pid = join.joiner.pid;
+  if (view_->contains(pid)) {
+    send(from, Install{view_});  // it was admitted and has not heard of it
+    return;
+  }
+  std::erase_if(causes_.joiners, [&](const auto& entry) { return entry.first.node == pid.node && entry.first < pid; });
+  auto& joiner = causes_.joiners[pid];
+  joiner.member = join.joiner;
+  joiner.asked = now_;
+  if (const auto* old = view_->find_node(pid.node)) {
+    causes_.own(old->pid, Evidence::hard, {}, now_);  // J2
+  }
+  update_links();
+  send_ready();
+}
+
+std::optional<Reject> Membership::admission_refused(const Join& join) {
+  const auto& joiner = join.joiner;
+  const auto refuse = [&](RejectReason reason) { return Reject{joiner.pid, reason, 0, 0}; };
+  if (!join.uuid.none() && join.uuid != uuid()) {
+    return refuse(RejectReason::uuid);
+  }
+  if (join.config_hash != view_->config_hash) {
+    return refuse(RejectReason::config);
+  }
+  if (join.proto < view_->proto) {
+    return refuse(RejectReason::proto);
+  }
+  if (joiner.pid.node == 0) {
+    auto& id = assigned_[joiner.pid.incarnation];
+    if (id == 0) {
+      id = view_->history.empty() ? 1 : view_->history.rbegin()->first + 1;
+      for (const auto& [incarnation, other] : assigned_) {
+        id = incarnation == joiner.pid.incarnation ? id : std::max(id, other + 1);
+      }
+      for (const auto& voter : config_.static_voters) {
+        id = std::max(id, voter.node + 1);
+      }
+    }
+    return Reject{joiner.pid, RejectReason::assign_id, id, 0};
+  }
+  if (view_->contains(joiner.pid)) {
+    return std::nullopt;
+  }
+  const auto used = view_->history.find(joiner.pid.node);
+  if (used != view_->history.end() && used->second >= joiner.pid.incarnation && !mutant(Mutant::join_no_history)) {
+    return Reject{joiner.pid, RejectReason::incarnation_used, 0, used->second};
+  }
+  const auto* present = view_->find_node(joiner.pid.node);
+  if (present != nullptr && present->vote_epoch != joiner.vote_epoch && host_.linked(present->pid) &&
+      host_.silence(present->pid) < config_.limits.suspect_after / 2) {
+    return refuse(RejectReason::node_in_use);  // I3
+  }
+  if (present == nullptr && view_->members.size() >= config_.limits.max_members) {
+    return refuse(RejectReason::full);
+  }
+  return std::nullopt;
+}
+
+void Membership::send_ready() {
+  if (!holder() || causes_.joiners.empty() || candidate() != self()) {
+    return;
+  }
+  const auto forgotten = [&](const auto& entry) { return now_ - entry.second.asked >= 5 * config_.limits.suspect_after; };
+  std::erase_if(causes_.joiners, forgotten);
+  Ready ready{view_id(), {}};
+  for (const auto& member : view_->members) {
+    if (confirmed(member.pid) == Evidence::none) {
+      ready.members.push_back(member);
+    }
+  }
+  for (const auto& [pid, joiner] : causes_.joiners) {
+    if (!joiner.ready && host_.linked(pid)) {
+      send(pid, ready);
+    }
+  }
+}
+
+void Membership::on(const Pid& from, const ReadyOk& ok) {
+  const auto joiner = causes_.joiners.find(from);
+  if (holder() && ok.view == view_id() && joiner != causes_.joiners.end() && !joiner->second.ready) {
+    joiner->second.ready = true;
+    joiner->second.ready_since = now_;
+  }
+}
+
+void Membership::on(const Pid& from, const TableRequest& request) {
+  if (!view_ || request.view != view_id()) {
+    if (request.view < acceptor_.decided_id()) {
+      tell(from, request.view);
+    }
+    return;
+  }
+  const auto& bytes = host_.table();
+  const auto whole = Slice::copy_of(bytes);
+  std::size_t offset = 0;
+  do {
+    const auto size = std::min(kTablePiece, bytes.size() - offset);
+    send(from, Table{view_id(), bytes.size(), offset, host_.table_hash(), whole.part(offset, size)});
+    offset += size;
+  } while (offset < bytes.size());
+}
+
+void Membership::update_links() {
+  std::map<Pid, Member> wanted;
+  const auto want = [&](const std::vector<Member>& members) {
+    for (const auto& member : members) {
+      wanted[member.pid] = member;
+    }
+  };
+  if (acceptor_.decided()) {
+    want(acceptor_.decided()->members);
+  }
+  if (view_) {
+    want(view_->members);
+  }
+  const auto* joining = std::get_if<Joining>(&phase_);
+  if (joining != nullptr) {
+    want(joining->intended);
+  }
+  for (const auto& [pid, joiner] : causes_.joiners) {
+    wanted[pid] = joiner.member;
+  }
+  wanted.erase(self());
+  std::vector<Member> peers;
+  for (auto& [pid, member] : wanted) {
+    peers.push_back(std::move(member));
+  }
+  host_.want_links(std::move(peers), joining != nullptr);
+}
+
+}  // namespace vsync::core

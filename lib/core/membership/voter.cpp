@@ -1,0 +1,218 @@
+// What every node does as acceptor and learner: V4, V8, V10, V12, and the answers to those who were left behind.
+#include <algorithm>
+#include <utility>
+
+#include "core/membership/membership.h"
+#include "core/model/mutant.h"
+
+namespace vsync::core {
+
+void Membership::on(const Pid& from, const Prepare& prepare) {
+  const ViewId v = prepare.view->id();
+  if (acceptor_.decided_id() > v) {
+    tell(from, v);  // V4a
+    return;
+  }
+  if (acceptor_.decided_id() < v) {
+    learn(prepare.view);  // V4b: a proposer runs only in a decided view
+  }
+  if (behind(v)) {
+    deferred_prepare_ = {from, prepare};  // answered right after the install, with H
+    return;
+  }
+  if (prepare.ballot < acceptor_.promised()) {
+    send(from, Nack{v, acceptor_.promised()});
+    return;
+  }
+  const bool higher = acceptor_.promised() < prepare.ballot;
+  if (higher) {
+    acceptor_.promise(prepare.ballot);
+    record_changed_ = true;
+  }
+  if (from != self()) {
+    task_ = {};  // V13: the higher ballot goes on
+  }
+  Promise promise{v, prepare.ballot, config_.self.vote_epoch, acceptor_.accepted(), std::nullopt, reach(), leaving_};
+  if (holder()) {
+    if (!mutant(Mutant::promise_no_wedge)) {
+      wedge(from, prepare.ballot);
+    }
+    promise.held = host_.held();
+  }
+  if (higher) {
+    trace(trace::Promised{v, prepare.ballot});
+  }
+  send_durably(from, std::move(promise));
+}
+
+void Membership::on(const Pid& from, const Accept& accept) {
+  if (acceptor_.decided_id() > accept.view) {
+    tell(from, accept.view);
+    return;
+  }
+  if (acceptor_.decided_id() < accept.view) {
+    send(from, ViewRequest{acceptor_.decided_id()});
+    return;
+  }
+  if (behind(accept.view)) {
+    return;  // repeated until we have caught up
+  }
+  const bool again = acceptor_.accepted() && acceptor_.accepted()->ballot == accept.ballot;
+  if (!again) {
+    if (!acceptor_.accept(accept.ballot, accept.value)) {
+      send(from, Nack{accept.view, acceptor_.promised()});
+      return;
+    }
+    record_changed_ = true;
+    trace(trace::ValueAccepted{accept.view, accept.ballot, accept.value});
+  }
+  if (holder()) {
+    wedge(from, accept.ballot);
+  }
+  send_durably(from, Accepted{accept.view, accept.ballot, config_.self.vote_epoch});
+}
+
+void Membership::on(const Pid& from, const Install& install) {
+  const auto& view = install.value;
+  if (from == self()) {
+    apply(view);  // it is durable now
+  } else if (view->id() > acceptor_.decided_id()) {
+    learn(view);
+  } else if (holder() && view->id() == view_id() + 1) {
+    send_durably(self(), Install{view});  // one of several that we had missed
+  } else if (view_ && view->id() == view_id() && view->contains(from)) {
+    send(from, Installed{view->id(), host_.table_hash()});
+  }
+}
+
+void Membership::on(const Pid&, const Evicted& evicted) {
+  if (evicted.current->id() > acceptor_.decided_id() && !evicted.current->contains(self())) {
+    learn(evicted.current);
+  }
+}
+
+void Membership::on(const Pid& from, const ViewRequest& request) {
+  tell(from, request.from);
+}
+
+void Membership::on(const Pid& from, const PreVote& prevote) {
+  if (prevote.view < acceptor_.decided_id()) {
+    tell(from, prevote.view);
+    return;
+  }
+  const auto rank = view_ ? view_->rank_of(from) : std::nullopt;
+  if (!holder() || prevote.view != view_id() || !rank) {
+    return;
+  }
+  const auto* wedged = std::get_if<Wedged>(&phase_);
+  const bool stuck = wedged != nullptr && now_ - wedged->since >= config_.limits.view_change_timeout() / 2;
+  const auto gone = [&](const Pid& pid) {
+    return pid != self() && (causes_.suspected(pid) || host_.silence(pid) >= config_.limits.suspect_after / 2 ||
+                             (stuck && pid == wedged->candidate));
+  };
+  const auto end = view_->members.begin() + *rank;
+  const bool yes = std::all_of(view_->members.begin(), end, [&](const Member& m) { return gone(m.pid); });
+  send(from, PreVoteReply{prevote.view, yes || mutant(Mutant::prevote_always)});
+}
+
+// ---------------------------------------------------------------- learning
+
+void Membership::learn(const ViewPtr& view) {
+  if (!acceptor_.decide(view)) {
+    return;
+  }
+  record_changed_ = true;
+  task_ = {};  // whatever we drove is decided
+  seen_round_ = 0;
+  trace(trace::Decided{view, {}});
+  send_durably(self(), Install{view});  // P3: applied when durable
+}
+
+void Membership::apply(const ViewPtr& view) {
+  if (std::holds_alternative<Joining>(phase_)) {
+    auto& joining = std::get<Joining>(phase_);
+    const auto used = view->history.find(self().node);
+    if (view->contains(self())) {
+      joining.named = view;
+      joining.table.clear();
+      joining.source = 0;
+      joining.ask_at = now_;
+      update_links();
+      if (view->starts_empty() || mutant(Mutant::joiner_no_table)) {
+        install_joined(view);
+      } else {
+        ask_table();
+      }
+    } else if (used != view->history.end() && used->second >= self().incarnation) {
+      host_.excluded(nullptr, std::nullopt);  // J3: named once, and no more
+    }
+  } else if (holder()) {
+    if (view->id() == view_id() + 1) {
+      apply_as_member(view);
+    } else if (view->id() > view_id() + 1 && !view->contains(self())) {
+      host_.excluded(nullptr, std::nullopt);  // V15: the way from our view to this one is not known any more
+    }
+  }
+}
+
+void Membership::apply_as_member(const ViewPtr& view) {
+  const ViewPtr base = view_;
+  const auto* origin = view->origin_of(self(), base->id());
+  if (origin == nullptr) {
+    const auto of_base =
+        std::find_if(view->origins.begin(), view->origins.end(), [&](const Origin& o) { return o.base.epoch == base->id(); });
+    host_.excluded(view, of_base == view->origins.end() ? std::nullopt : std::optional(of_base->cut));
+    return;
+  }
+  host_.close_view(*base, origin->cut);
+  if (!view->contains(self())) {
+    become_lingering(view);
+    return;
+  }
+  become_active(view, base);
+}
+
+bool Membership::behind(ViewId view) const {
+  return (holder() && view_id() < view) || (awaits_table() && std::get<Joining>(phase_).named->id() == view);
+}
+
+bool Membership::awaits_table() const {
+  const auto* joining = std::get_if<Joining>(&phase_);
+  return joining != nullptr && joining->named &&
+         std::any_of(joining->named->members.begin(), joining->named->members.end(),
+                     [&](const Member& m) { return m.pid != self() && host_.linked(m.pid); });
+}
+
+std::vector<bool> Membership::reach() const {
+  std::vector<bool> bits;
+  if (view_) {
+    for (const auto& member : view_->members) {
+      bits.push_back(member.pid == self() || host_.reachable(member.pid));
+    }
+  }
+  return bits;
+}
+
+void Membership::wedge(const Pid& candidate, const Ballot& ballot) {
+  if (std::holds_alternative<Active>(phase_)) {
+    host_.wedge();
+  }
+  const auto* wedged = std::get_if<Wedged>(&phase_);
+  if (wedged == nullptr || wedged->ballot != ballot) {
+    phase_ = Wedged{candidate, ballot, now_, std::nullopt, {}, kNever, false, false};  // V4d: an earlier flush is forgotten
+  }
+}
+
+void Membership::tell(const Pid& peer, ViewId from) {
+  if (peer == self() || !acceptor_.decided()) {
+    return;
+  }
+  for (ViewId id = from + 1; id <= acceptor_.decided_id() && acceptor_.kept(id); ++id) {
+    send(peer, Install{acceptor_.kept(id)});
+  }
+  if (!acceptor_.decided()->contains(peer)) {
+    send(peer, Evicted{acceptor_.decided(), std::nullopt, 0});
+  }
+}
+
+}  // namespace vsync::core
