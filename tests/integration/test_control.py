@@ -1,0 +1,182 @@
+"""The control socket: plain JSON by hand, rights, reload, log levels, event logs."""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import unittest
+
+from support.client import Refused
+from support.cluster import Cluster, vsyncctl
+from support.waiting import wait_until
+
+
+class PlainJson(unittest.TestCase):
+    """As product.md shows it: printf and socat are a client."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster()
+        cls.addClassCleanup(cls.cluster.close)
+        cls.cluster.found(2)
+
+    def lines(self, text, count):
+        """Sends raw bytes and returns the first `count` lines of the answer, decoded."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(20)
+            connection.connect(str(self.cluster[1].socket))
+            connection.sendall(text)
+            reader = connection.makefile()
+            return [json.loads(reader.readline()) for _ in range(count)]
+
+    def test_status_without_anything_else(self):
+        (reply,) = self.lines(b'{"status":{}}\n', 1)
+        self.assertEqual(reply["status"]["name"], "n1")
+
+    def test_by_socat(self):
+        if not shutil.which("socat"):
+            self.skipTest("socat is not installed")
+        command = f"printf '{{\"id\": 7, \"status\": {{}}}}\\n' | socat -t 5 - UNIX:{self.cluster[1].socket}"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=30)
+        reply = json.loads(done.stdout.splitlines()[0])
+        self.assertEqual((int(reply["id"]), reply["status"]["state"]), (7, "member"))
+
+    def test_id_is_repeated(self):
+        replies = self.lines(b'{"id":41,"hello":{"client":"x"}}\n{"id":42,"status":{}}\n', 2)
+        self.assertEqual([int(r["id"]) for r in replies], [41, 42])
+        self.assertEqual(replies[0]["hello"]["name"], "n1")
+
+    def test_lines_split_and_merged_anyhow(self):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(20)
+            connection.connect(str(self.cluster[1].socket))
+            for byte in b'{"id":1,"status":{}}\n{"id":2,"sta':
+                connection.sendall(bytes([byte]))
+            connection.sendall(b'tus":{}}\n')
+            reader = connection.makefile()
+            self.assertEqual([int(json.loads(reader.readline())["id"]) for _ in range(2)], [1, 2])
+
+    def test_watch_tells_views(self):
+        watcher = self.cluster.connect(1)
+        watcher.request("watch")
+        self.cluster.add(3)
+        self.cluster.restart(3, through=1)
+        _, view = watcher.event("view", lambda v: len(v["members"]) == 3)
+        self.assertEqual(view["joined"], [3])
+        self.cluster[3].leave()
+        self.cluster.wait_view([1, 2])
+
+    def test_bad_requests_are_answered_and_the_connection_lives(self):
+        cases = [b'{"id":5,"frobnicate":{}}\n', b'{"id":5,"join":{"group":7}}\n', b'{"id":5}\n']
+        for text in cases:
+            with self.subTest(text):
+                bad, good = self.lines(text + b'{"id":6,"status":{}}\n', 2)
+                self.assertEqual(bad["error"]["code"], "bad_request")
+                self.assertIn("status", good)
+
+    def test_names_are_those_of_the_proto(self):
+        (reply,) = self.lines(b'{"status":{}}\n', 1)
+        self.assertIn("leader_name", reply["status"])
+        self.assertNotIn("leaderName", reply["status"])
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+class Rights(unittest.TestCase):
+    """Others than root and the daemon's user may look and use groups where the socket's mode lets them in."""
+
+    def ask_as_nobody(self, cluster, request):
+        """Reply to one JSON request made by user nobody; None if the socket does not let nobody in."""
+        nobody = pwd.getpwnam("nobody")
+        program = ("import socket, sys\n"
+                   "s = socket.socket(socket.AF_UNIX)\n"
+                   "s.settimeout(20)\n"
+                   "s.connect(sys.argv[1])\n"
+                   "s.sendall(sys.argv[2].encode() + b'\\n')\n"
+                   "print(s.makefile().readline())\n")
+        done = subprocess.run(["/usr/bin/python3", "-c", program, str(cluster[1].socket), json.dumps(request)],
+                              capture_output=True, text=True, timeout=30, user=nobody.pw_uid, group=nobody.pw_gid,
+                              extra_groups=[], cwd="/")
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def open_cluster(self, mode):
+        cluster = Cluster(settings=["--socket-mode", mode])
+        self.addCleanup(cluster.close)
+        cluster.directory.chmod(0o755)
+        cluster.found(1)
+        cluster[1].directory.chmod(0o755)
+        return cluster
+
+    def test_nobody_may_look_and_use_groups_but_not_steer(self):
+        cluster = self.open_cluster("0666")
+        self.assertIn("status", self.ask_as_nobody(cluster, {"id": 1, "status": {}}))
+        self.assertIn("join", self.ask_as_nobody(cluster, {"id": 1, "join": {"group": "g"}}))
+        for request in ({"evict": {"member": "n1"}}, {"cluster_leave": {}}, {"log_level": {"level": "debug"}}, {"reload": {}}):
+            with self.subTest(request):
+                reply = self.ask_as_nobody(cluster, {"id": 1, **request})
+                self.assertEqual(reply["error"]["code"], "denied")
+        self.assertEqual(cluster[1].members(), ["n1"])
+
+    def test_the_mode_shuts_nobody_out(self):
+        cluster = self.open_cluster("0600")
+        self.assertIsNone(self.ask_as_nobody(cluster, {"id": 1, "status": {}}))
+        self.assertEqual(cluster[1].socket.stat().st_mode & 0o777, 0o600)
+
+
+class Operation(unittest.TestCase):
+    def test_log_level_changes_at_run_time(self):
+        with Cluster(1) as cluster:
+            client = cluster.connect(1)
+            self.assertNotIn("debug", cluster[1].log().lower())
+            client.request("log_level", {"level": "trace"})
+            client.join("talk")
+            client.send("talk", "x")
+            wait_until("more in the log", lambda: any(word in cluster[1].log().lower() for word in ("debug", "trace")))
+            with self.assertRaises(Refused) as refused:
+                client.request("log_level", {"level": "loud"})
+            self.assertEqual(refused.exception.code, "bad_request")
+            self.assertEqual(vsyncctl(cluster[1], "log-level", "info").returncode, 0)
+
+    def test_sighup_reloads_the_configuration(self):
+        with Cluster() as cluster:
+            daemon = cluster.add(1)
+            config = cluster.directory / "vsyncd.toml"
+            config.write_text('log-level = "info"\n')
+            daemon.start("--bootstrap", "--id", 1, "--config", config)
+            cluster.wait_view([1])
+            config.write_text('log-level = "debug"\n')
+            daemon.signal(signal.SIGHUP)
+            wait_until("the daemon says that it reloaded", lambda: "reload" in daemon.log().lower())
+            self.assertEqual(daemon.members(), ["n1"], "and goes on")
+
+    def test_reload_of_a_broken_file_changes_nothing(self):
+        with Cluster() as cluster:
+            daemon = cluster.add(1)
+            config = cluster.directory / "vsyncd.toml"
+            config.write_text('log-level = "info"\n')
+            daemon.start("--bootstrap", "--id", 1, "--config", config)
+            cluster.wait_view([1])
+            config.write_text('log-level = "info"\nnonsense = 1\n')
+            with self.assertRaises(Refused) as refused:
+                cluster.connect(1).request("reload")
+            self.assertIn("nonsense", str(refused.exception))
+            self.assertEqual(daemon.members(), ["n1"])
+
+    def test_event_log_as_text(self):
+        with Cluster() as cluster:
+            daemon = cluster.add(1, "--event-log-format", "text")
+            daemon.start("--bootstrap", "--id", 1)
+            cluster.wait_view([1])
+            client = cluster.connect(1)
+            client.join("g")
+            client.send("g", "x")
+            lines = daemon.event_log.read_text().splitlines()
+            self.assertIn("1 install view 1 <1>", lines)
+            self.assertTrue(any(line.startswith("1 send multicast ") and line.endswith(" within 1") for line in lines), lines)
+            self.assertTrue(any(line.startswith("1 deliver multicast ") and " from 1 within 1" in line for line in lines), lines)
+
+
+if __name__ == "__main__":
+    unittest.main()
