@@ -161,6 +161,7 @@ class Operation(unittest.TestCase):
             config.write_text('log-level = "info"\nnonsense = 1\n')
             with self.assertRaises(Refused) as refused:
                 cluster.connect(1).request("reload")
+            self.assertEqual(refused.exception.code, "failed")
             self.assertIn("nonsense", str(refused.exception))
             self.assertEqual(daemon.members(), ["n1"])
 

@@ -30,7 +30,8 @@ class Client:
     def __init__(self, path, name="client", timeout=DEADLINE):
         self.name = name
         self.events, self.lives, self.outcomes = [], [], {}
-        self._lives_open = {}
+        self._lives_open = {}  # by group
+        self._own_groups = set()  # ever asked to join; a watcher is told the views of all others too
         self._replies, self._expected = {}, {}  # by request id: (kind, body)
         self._changed = threading.Condition()
         self._write_lock = threading.Lock()
@@ -66,6 +67,8 @@ class Client:
             number = self._next_id
             with self._changed:
                 self._expected[number] = (kind, body or {})
+                if kind == "join":
+                    self._own_groups.add(body["group"])
             line = json.dumps({"id": number, kind: body or {}}) + "\n"
             try:
                 self._socket.sendall(line.encode())
@@ -211,6 +214,8 @@ class Client:
 
     def _enter(self, now, view):
         """A group view begins. The reply to a join and the event of the same view may both tell so."""
+        if view.group not in self._own_groups:
+            return
         life = self._lives_open.get(view.group)
         if life is None:
             life = self._lives_open[view.group] = Life(self.name, view.group)

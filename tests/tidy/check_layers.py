@@ -20,7 +20,8 @@ LIBRARIES = {"asio", "spdlog", "fmt", "google", "CLI", "tl", "systemd", "catch2"
 IMPURE_HEADERS = {"thread", "mutex", "shared_mutex", "condition_variable", "future", "atomic", "stop_token", "semaphore", "latch",
                   "barrier", "random", "ctime", "iostream", "fstream", "filesystem", "unordered_map", "unordered_set",
                   "exception", "stdexcept"}
-IMPURE_TEXT = re.compile(r"_clock\s*::\s*now|\bthrow\b|\bcatch\s*\(|\bstd::(rand|time|getenv)\b|\bf?printf\s*\(|\bunordered_(multi)?(map|set)\b")
+IMPURE_TEXT = re.compile(r"_clock\s*::\s*now|\bthrow\b|\bcatch\s*\(|\bstd::(rand|time|getenv)\b|\bf?printf\s*\("
+                         r"|\bunordered_(multi)?(map|set)\b")
 
 
 def module_name(directory):
