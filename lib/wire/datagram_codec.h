@@ -15,7 +15,7 @@ namespace vsync::wire {
 /// No datagram is longer; fits every path without fragmentation.
 inline constexpr std::size_t kMaxDatagram = 1200;
 
-[[nodiscard]] std::string encode(const core::Datagram& datagram);
+[[nodiscard]] std::string encode_datagram(const core::Datagram& datagram);
 
 /// `uuid`: of our cluster; datagrams of another are refused. None fits every cluster, in both directions.
 [[nodiscard]] Result<core::Datagram> decode_datagram(std::string_view bytes, const core::Uuid& uuid);

@@ -40,8 +40,8 @@ using RecordResult = tl::expected<T, RecordError>;
 /// Longer files are refused unread.
 inline constexpr std::size_t kMaxRecord = std::size_t{1} << 20U;
 
-[[nodiscard]] std::string encode(const Identity& identity);
-[[nodiscard]] std::string encode(const core::AcceptorRecord& record);
+[[nodiscard]] std::string encode_identity(const Identity& identity);
+[[nodiscard]] std::string encode_acceptor(const core::AcceptorRecord& record);
 [[nodiscard]] RecordResult<Identity> decode_identity(std::string_view bytes);
 [[nodiscard]] RecordResult<core::AcceptorRecord> decode_acceptor(std::string_view bytes);
 
