@@ -319,6 +319,7 @@ void Ordering::settle() {
     for (Rank q = 0; q < members(); ++q) {
       while (const RunPtr run = streams_[q].settle_oldest(settled_)) {
         settled_[q] = run->last();
+        refresh(q);
         progress = true;
       }
     }
@@ -394,12 +395,21 @@ std::optional<Rank> Ordering::blocker() const {
 }
 
 std::optional<Rank> Ordering::straggler() const {
-  const Run* oldest = members() == 0 ? nullptr : streams_[self_].unstable();
-  if (oldest == nullptr || acknowledged_.holders(self_, oldest->last()) + 1 != members()) {
+  const Run* oldest = members() == 0 ? nullptr : streams_[self_].oldest();
+  if (oldest == nullptr) {
+    return std::nullopt;
+  }
+  RankCount awaited{self_, oldest->last()};
+  for (const RankCount& dep : oldest->deps) {
+    if (stable(awaited.rank) >= awaited.count) {
+      awaited = dep;
+    }
+  }
+  if (acknowledged_.holders(awaited.rank, awaited.count) + 1 != members()) {
     return std::nullopt;
   }
   Rank j = 0;
-  while (acknowledged_.of(j)[self_] >= oldest->last()) {
+  while (acknowledged_.of(j)[awaited.rank] >= awaited.count) {
     ++j;
   }
   return j;

@@ -80,7 +80,7 @@ class Ordering {
   [[nodiscard]] std::size_t unstable_bytes() const;  ///< own bytes in the window (R7)
   /// The rank whose acknowledgement or message the undelivered message of smallest key waits for; nullopt: none waits.
   [[nodiscard]] std::optional<Rank> blocker() const;
-  /// R8: the one member whose acknowledgement alone the oldest own unstable run waits for; nullopt: none or several.
+  /// R8: the one member whose acknowledgement alone the oldest run in the window waits for; nullopt: none or several.
   [[nodiscard]] std::optional<Rank> straggler() const;
   /// R11: number of totals delivered in this view, and the hash chain over them.
   [[nodiscard]] std::uint64_t delivered_totals() const;

@@ -1,6 +1,7 @@
 // The stable priority queue: what comes next in key order, and is it and everything before it stable (protocol.md R5)?
 #pragma once
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <vector>
@@ -15,7 +16,7 @@ struct Key {
   Rank rank = 0;
   Seq seq = 0;
 
-  auto operator<=>(const Key&) const = default;
+  auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr): the check misreads defaulted comparisons
 };
 
 /// Keys rise along each stream, so the queue need not hold the runs themselves: the first undelivered and the first unstable run
@@ -26,8 +27,8 @@ class StableQueue {
 
   /// The first undelivered and the first unstable run that is held of `sender`; nullptr: there is none.
   void update(Rank sender, const Run* undelivered, const Run* unstable) {
-    undelivered_[sender] = key(sender, undelivered);
-    unstable_[sender] = key(sender, unstable);
+    undelivered_[sender] = key_of(sender, undelivered);
+    unstable_[sender] = key_of(sender, unstable);
   }
 
   /// The sender of the undelivered run with the smallest key.
@@ -36,18 +37,14 @@ class StableQueue {
   [[nodiscard]] std::optional<Rank> first_unstable() const { return smallest(unstable_); }
   /// R5 (a), (b): is the first undelivered run of `sender`, and every held run of smaller key, stable?
   [[nodiscard]] bool stable_up_to(Rank sender) const {
-    for (const Key& unstable : unstable_) {
-      if (unstable <= undelivered_[sender]) {
-        return false;
-      }
-    }
-    return true;
+    const Key& key = undelivered_[sender];
+    return std::all_of(unstable_.begin(), unstable_.end(), [&](const Key& unstable) { return key < unstable; });
   }
 
  private:
   static constexpr Key kNone{std::numeric_limits<Stamp>::max(), 0, 0};
 
-  static Key key(Rank sender, const Run* run) { return run == nullptr ? kNone : Key{run->stamp, sender, run->first}; }
+  static Key key_of(Rank sender, const Run* run) { return run == nullptr ? kNone : Key{run->stamp, sender, run->first}; }
 
   static std::optional<Rank> smallest(const std::vector<Key>& keys) {
     const Key* best = &kNone;

@@ -65,7 +65,7 @@ Counts Ordering::closure(Counts from, const Counts& cut, Visit visit) const {
 Counts Ordering::close(const Counts& cut, std::vector<Delivery>& out) {
   VSYNC_ASSERT(cut.size() == members(), "V10: a cut names every member");
   wedge();
-  const Counts closed = closure(delivered_, cut, [&](Rank sender, const RunPtr& run) {
+  Counts closed = closure(delivered_, cut, [&](Rank sender, const RunPtr& run) {
     account(sender, *run);
     out.push_back({sender, run});
   });

@@ -328,6 +328,7 @@ TEST_CASE("R6: a causal message is kept until what it depends on is settled too"
   w.move("BA CA");
   CHECK(w['A'].stable(0) == 1);
   CHECK(w['A'].settled(0) == 0);  // C holds it, but may never deliver it
+  CHECK(w['A'].straggler() == Rank{2});
   CHECK(w['A'].range(0, 1, 1).size() == 1);
   w.all();
   CHECK(w['A'].settled(0) == 1);
