@@ -1,0 +1,208 @@
+#include "sim/workload.h"
+
+#include <algorithm>
+
+namespace vsync::sim {
+
+using namespace core;
+
+namespace {
+
+constexpr std::size_t kIdSize = 8;
+
+char filler(std::uint64_t id, std::size_t at) {
+  return static_cast<char>((id * 31 + at * 7) & 0xffU);
+}
+
+void put(std::string& out, std::uint64_t value, int bytes) {
+  for (int i = 0; i < bytes; ++i) {
+    out += static_cast<char>((value >> (8 * i)) & 0xffU);
+  }
+}
+
+std::uint64_t take(std::string_view& in, int bytes) {
+  std::uint64_t value = 0;
+  for (int i = 0; i < bytes; ++i) {
+    value |= static_cast<std::uint64_t>(static_cast<unsigned char>(in[static_cast<std::size_t>(i)])) << (8 * i);
+  }
+  in.remove_prefix(static_cast<std::size_t>(bytes));
+  return value;
+}
+
+/// The id in a message; 0 if it is not what was sent.
+std::uint64_t checked_id(std::string_view message) {
+  if (message.size() < kIdSize) {
+    return 0;
+  }
+  const auto id = take(message, kIdSize);
+  for (std::size_t at = 0; at < message.size(); ++at) {
+    if (message[at] != filler(id, at)) {
+      return 0;
+    }
+  }
+  return id;
+}
+
+}  // namespace
+
+Workload::Client& Workload::client(HostId host, const std::string& name) {
+  auto& client = clients_[{host, name}];
+  if (client.id == 0) {
+    client.id = ++last_client_;
+  }
+  return client;
+}
+
+Workload::Client* Workload::find(HostId host, ClientId id) {
+  for (auto& [name, client] : clients_) {
+    if (name.first == host && client.id == id) {
+      return &client;
+    }
+  }
+  return nullptr;
+}
+
+// ---------------------------------------------------------------- requests
+
+void Workload::join(HostId host, const std::string& name, const std::string& group, bool total_only) {
+  auto& self = client(host, name);
+  self.joins[self.next] = group;
+  world_.request(host, ClientJoin{self.id, self.next++, group, name, GroupPolicy{total_only}});
+}
+
+void Workload::leave(HostId host, const std::string& name, const std::string& group) {
+  auto& self = client(host, name);
+  self.groups.erase(group);
+  world_.request(host, ClientLeave{self.id, self.next++, group});
+}
+
+std::string Workload::body(std::uint32_t count, std::size_t size) {
+  std::string out;
+  out.reserve(count * (size + 4));
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto id = ++last_message_;
+    put(out, std::max(size, kIdSize), 4);
+    put(out, id, kIdSize);
+    for (std::size_t at = 0; at + kIdSize < size; ++at) {
+      out += filler(id, at);
+    }
+  }
+  return out;
+}
+
+void Workload::send(HostId host, const std::string& name, const std::string& group, Service service, std::uint32_t count,
+                    std::size_t size, bool fenced) {
+  auto& self = client(host, name);
+  const auto token = fenced ? self.tokens[group] : 0;
+  world_.request(host, ClientSend{self.id, self.next, group, service, false, count, token, Slice::take(body(count, size))});
+  self.next += count;
+}
+
+void Workload::die(HostId host, const std::string& name) {
+  const auto it = clients_.find({host, name});
+  if (it != clients_.end()) {
+    world_.request(host, ClientGone{it->second.id});
+    clients_.erase(it);
+  }
+}
+
+// ---------------------------------------------------------------- at random
+
+void Workload::go() {
+  running_ = true;
+  for (const auto host : world_.hosts()) {
+    act(host);
+  }
+}
+
+void Workload::act(HostId host) {
+  if (!running_) {
+    return;
+  }
+  auto& rng = world_.rng();
+  const auto mean = appetite_.requests <= 0 ? 1e9 : 1e9 / appetite_.requests;
+  world_.scheduler().after(Duration(1 + rng.below(static_cast<std::uint64_t>(2 * mean))), [this, host] { act(host); });
+  if (!world_.running(host) || appetite_.requests <= 0) {
+    return;
+  }
+  const auto name = "c" + std::to_string(rng.below(appetite_.clients));
+  auto& self = client(host, name);
+  const std::string group = std::vector<std::string>{"any", "some", "total"}[rng.below(3)];
+  const bool total_only = group == "total";
+  if (rng.chance(appetite_.die)) {
+    die(host, name);
+  } else if (self.groups.empty() ? rng.chance(0.5) : rng.chance(appetite_.join)) {
+    join(host, name, group, total_only);
+  } else if (rng.chance(appetite_.leave) && self.groups.contains(group)) {
+    leave(host, name, group);
+  } else if (!self.paused) {
+    const auto service = total_only || !self.groups.contains(group) ? Service::total : static_cast<Service>(rng.below(3));
+    const bool large = rng.chance(appetite_.large);
+    const auto limit = world_.setup().limits.max_run_bytes;
+    const auto size = large ? std::min(limit + rng.below(3 * limit), world_.setup().limits.max_message - 16)
+                            : 1 + rng.below(std::min(limit / 2, appetite_.max_size));
+    const auto count = !large && rng.chance(appetite_.batch) ? static_cast<std::uint32_t>(1 + rng.below(8)) : 1U;
+    send(host, name, group, service, count, size, rng.chance(appetite_.fenced));
+  }
+}
+
+// ---------------------------------------------------------------- answers
+
+void Workload::effect(HostId host, const Effect& effect) {
+  if (const auto* messages = std::get_if<DeliverMessages>(&effect)) {
+    received(host, *messages);
+  } else if (const auto* done = std::get_if<RequestDone>(&effect)) {
+    auto* self = find(host, done->client);
+    if (self != nullptr && self->joins.contains(done->request)) {
+      self->groups.insert(self->joins[done->request]);
+      self->joins.erase(done->request);
+    }
+  } else if (const auto* refused = std::get_if<RequestRefused>(&effect)) {
+    if (auto* self = find(host, refused->client)) {
+      self->joins.erase(refused->request);
+    }
+  } else if (const auto* pause = std::get_if<PauseClient>(&effect)) {
+    if (auto* self = find(host, pause->client)) {
+      self->paused = pause->paused;
+    }
+  } else if (const auto* installed = std::get_if<GroupViewInstalled>(&effect)) {
+    for (auto& [name, self] : clients_) {
+      if (name.first == host) {
+        self.tokens[installed->group_view->name] = installed->group_view->token;
+      }
+    }
+  }
+}
+
+void Workload::received(HostId host, const DeliverMessages& messages) {
+  check::Received fact{messages.group, messages.token, messages.view, messages.sender, messages.service, messages.position, {}};
+  auto rest = messages.body.view();
+  for (std::uint32_t i = 0; i < messages.count; ++i) {
+    const auto size = rest.size() < 4 ? rest.size() + 1 : take(rest, 4);
+    if (size > rest.size()) {
+      fact.ids.push_back(0);
+      break;
+    }
+    fact.ids.push_back(checked_id(rest.substr(0, size)));
+    rest.remove_prefix(size);
+  }
+  received_ += fact.ids.size();
+  world_.record(host, std::move(fact));
+}
+
+void Workload::process_ended(HostId host, bool crashed) {
+  if (crashed) {
+    std::erase_if(clients_, [&](const auto& entry) { return entry.first.first == host; });
+    return;
+  }
+  for (auto& [name, self] : clients_) {
+    if (name.first == host) {
+      self.groups.clear();
+      self.joins.clear();
+      self.tokens.clear();
+      self.paused = false;
+    }
+  }
+}
+
+}  // namespace vsync::sim

@@ -1,0 +1,73 @@
+// Local applications: they join and leave groups, multicast with all services and sizes, and die.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sim/world.h"
+
+namespace vsync::sim {
+
+/// How much the applications do; rates are per second of virtual time and machine.
+struct Appetite {
+  double requests = 50;
+  double join = 0.06;  ///< shares of the requests; the rest are sends
+  double leave = 0.02;
+  double die = 0.005;
+  double large = 0.05;      ///< of the sends: larger than a run
+  double batch = 0.2;       ///< of the sends: many messages at once
+  double fenced = 0.1;      ///< of the sends: only in the group view known
+  std::size_t clients = 2;  ///< per machine
+  std::size_t max_size = 2000;
+};
+
+class Workload : public Applications {
+ public:
+  Workload(World& world, Appetite appetite) : world_(world), appetite_(appetite) { world_.applications = this; }
+
+  /// Goes on until stop().
+  void go();
+  void stop() { running_ = false; }
+
+  // ---- one request, also for scripts. The client comes to be when it is first used.
+  void join(HostId host, const std::string& name, const std::string& group, bool total_only);
+  void leave(HostId host, const std::string& name, const std::string& group);
+  void send(HostId host, const std::string& name, const std::string& group, core::Service service, std::uint32_t count,
+            std::size_t size, bool fenced);
+  void die(HostId host, const std::string& name);
+
+  [[nodiscard]] std::uint64_t messages() const { return last_message_; }
+  [[nodiscard]] std::uint64_t received() const { return received_; }
+
+  void effect(HostId host, const core::Effect& effect) override;
+  void process_ended(HostId host, bool crashed) override;
+
+ private:
+  struct Client {
+    core::ClientId id = 0;
+    core::RequestId next = 1;
+    std::set<std::string> groups;
+    std::map<core::RequestId, std::string> joins;  ///< under way
+    std::map<std::string, std::uint64_t> tokens;
+    bool paused = false;
+  };
+  using Name = std::pair<HostId, std::string>;
+
+  Client& client(HostId host, const std::string& name);
+  Client* find(HostId host, core::ClientId id);
+  void act(HostId host);
+  std::string body(std::uint32_t count, std::size_t size);
+  void received(HostId host, const core::DeliverMessages& messages);
+
+  World& world_;
+  Appetite appetite_;
+  std::map<Name, Client> clients_;
+  core::ClientId last_client_ = 0;
+  std::uint64_t last_message_ = 0;
+  std::uint64_t received_ = 0;
+  bool running_ = false;
+};
+
+}  // namespace vsync::sim

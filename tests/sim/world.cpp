@@ -1,0 +1,413 @@
+#include "sim/world.h"
+
+#include <algorithm>
+
+#include "core/model/mutant.h"
+#include "sim/narrate.h"
+
+namespace vsync::sim {
+
+using namespace core;
+
+World::World(std::uint64_t seed, Setup setup) : rng_(seed), setup_(std::move(setup)), network_(scheduler_, rng_, *this) {}
+World::~World() = default;
+
+// ---------------------------------------------------------------- machines
+
+HostId World::add_host(bool numbered) {
+  const auto id = static_cast<HostId>(hosts_.size() + 1);
+  auto& host = hosts_[id];
+  host.id = id;
+  host.numbered = numbered;
+  host.disk.node = numbered ? id : 0;
+  host.disk.vote_epoch = rng_.next() | 1U;
+  return id;
+}
+
+std::vector<HostId> World::hosts() const {
+  std::vector<HostId> ids;
+  for (const auto& [id, host] : hosts_) {
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+Config World::config(Host& host) {
+  auto& disk = host.disk;
+  Config config;
+  config.amnesiac = disk.damaged;
+  if (disk.damaged) {
+    // Damaged state: what was promised is unknown, so this node has no vote until a view names its new epoch.
+    const auto uuid = disk.record.decided ? disk.record.decided->uuid : Uuid{};
+    disk.vote_epoch = rng_.next() | 1U;
+    disk.record = {};
+    disk.damaged = false;
+    config.uuid = uuid;
+  } else if (disk.record.decided) {
+    config.uuid = disk.record.decided->uuid;
+  }
+  config.self.pid = {disk.node, disk.incarnation, 0};
+  config.self.vote_epoch = disk.vote_epoch;
+  config.self.name = "n" + std::to_string(host.id);
+  config.self.address = {"h" + std::to_string(host.id), static_cast<std::uint16_t>(host.id), static_cast<std::uint16_t>(host.id)};
+  config.config_hash = host.options.config_hash;
+  config.limits = setup_.limits;
+  config.quorum = setup_.quorum;
+  config.static_voters = setup_.static_voters;
+  config.cold_start = setup_.cold_start;
+  config.bootstrap = host.options.bootstrap;
+  config.found_if_alone = host.options.found_if_alone;
+  config.join = hosts_.size() > 1;
+  config.restored = mutant(Mutant::no_persist) ? AcceptorRecord{disk.record.decided, disk.record.previous, {}, {}} : disk.record;
+  std::erase_if(host.exclusions, [&](Time t) { return t + std::chrono::minutes(5) < now(); });
+  config.recent_exclusions = static_cast<std::uint32_t>(host.exclusions.size());
+  config.seed = rng_.next();
+  config.trace = setup_.core_trace;
+  return config;
+}
+
+void World::start(HostId id, const StartOptions& options) {
+  auto& host = hosts_.at(id);
+  host.powered = true;
+  host.paused = false;
+  host.options = options;
+  ++host.starts;
+  // I1. A machine without an id yet needs an incarnation that no other such machine has.
+  host.disk.incarnation = host.disk.node == 0 ? rng_.next() >> 1U : host.disk.incarnation + 1;
+  auto process = std::make_shared<Process>();
+  process->id = ++last_process_;
+  process->host = id;
+  auto settings = config(host);
+  process->pid = settings.self.pid;
+  host.process = process;
+  processes_[process->id] = process;
+  network_.attach(process->id, id, process->pid);
+  say(id, "starts");
+  process->node = std::make_unique<Node>(std::move(settings));
+  Effects effects;
+  process->node->start(now(), effects);
+  if (execute(process, effects)) {
+    plan_turn(process);
+  }
+}
+
+void World::restart_after(Host& host, Duration delay) {
+  if (!auto_restart) {
+    return;
+  }
+  scheduler_.after(delay, [this, id = host.id, starts = host.starts] {
+    auto& again = hosts_.at(id);
+    if (again.starts == starts && !again.process && again.powered) {
+      auto options = again.options;
+      options.bootstrap = false;
+      start(id, options);
+    }
+  });
+}
+
+void World::end(Host& host, Network::End how) {
+  const auto process = host.process;
+  if (!process) {
+    return;
+  }
+  process->ended = true;
+  process->inbox.clear();
+  processes_.erase(process->id);
+  host.process = nullptr;
+  host.paused = false;
+  network_.detach(process->id, how);
+  if (applications != nullptr) {
+    applications->process_ended(host.id, how != Network::End::closed);
+  }
+}
+
+void World::crash(HostId id, CrashKind kind) {
+  auto& host = hosts_.at(id);
+  ++host.starts;
+  if (host.process) {
+    say(id, kind == CrashKind::process ? "crashes" : "loses power");
+    record(id, check::Crash{});
+    if (!host.process->writes.empty() && rng_.chance(0.5)) {
+      host.disk.record = host.process->writes.front().record;  // the write under way may have reached the disk
+    }
+    end(host, kind == CrashKind::process ? Network::End::crashed : Network::End::silent);
+  }
+  host.powered = kind == CrashKind::process;
+}
+
+void World::wipe(HostId id) {
+  auto& host = hosts_.at(id);
+  say(id, "loses its disk");
+  host.disk = Disk{};
+  host.disk.node = host.numbered ? id : 0;
+  host.disk.vote_epoch = rng_.next() | 1U;
+}
+
+void World::install_disk(HostId id, std::uint64_t incarnation, ViewPtr decided) {
+  auto& disk = hosts_.at(id).disk;
+  disk.incarnation = incarnation;
+  disk.record = AcceptorRecord{std::move(decided), nullptr, {}, {}};
+}
+
+void World::pause(HostId id, bool paused) {
+  auto& host = hosts_.at(id);
+  if (!host.process || host.paused == paused) {
+    return;
+  }
+  say(id, paused ? "is paused" : "goes on");
+  host.paused = paused;
+  if (!paused) {
+    plan_turn(host.process);
+  }
+}
+
+bool World::running(HostId id) const {
+  return hosts_.at(id).process != nullptr;
+}
+bool World::paused(HostId id) const {
+  return hosts_.at(id).paused;
+}
+const Node& World::node(HostId id) const {
+  return *hosts_.at(id).process->node;
+}
+Pid World::pid(HostId id) const {
+  return hosts_.at(id).process->pid;
+}
+
+std::optional<ProcessId> World::process_on(HostId id) const {
+  const auto it = hosts_.find(id);
+  return it == hosts_.end() || !it->second.process ? std::nullopt : std::optional(it->second.process->id);
+}
+
+Hello World::hello(ProcessId process) const {
+  return processes_.at(process)->node->hello();
+}
+
+// ---------------------------------------------------------------- turns
+
+void World::run_until(Time when) {
+  scheduler_.run_until(when);
+}
+
+void World::request(HostId id, Input input) {
+  if (const auto process = process_on(id)) {
+    this->input(*process, std::move(input));
+  }
+}
+
+void World::input(ProcessId id, Input input) {
+  const auto it = processes_.find(id);
+  if (it == processes_.end()) {
+    return;
+  }
+  it->second->inbox.push_back(std::move(input));
+  plan_turn(it->second);
+}
+
+void World::plan_turn(const std::shared_ptr<Process>& process) {
+  if (process->turn_due || process->ended || hosts_.at(process->host).paused) {
+    return;
+  }
+  process->turn_due = true;
+  const auto delay = Duration(rng_.below(static_cast<std::uint64_t>(setup_.turn_max.count()) + 1));
+  scheduler_.after(delay, [this, process] {
+    process->turn_due = false;
+    turn(process);
+  });
+}
+
+void World::turn(const std::shared_ptr<Process>& process) {
+  if (process->ended || hosts_.at(process->host).paused) {
+    return;
+  }
+  // F2: everything that is readable comes before any deadline.
+  for (auto left = process->inbox.size(); left > 0; --left) {
+    auto next = std::move(process->inbox.front());
+    process->inbox.pop_front();
+    if (!step(process, std::move(next))) {
+      return;
+    }
+  }
+  if (process->node->next_deadline() <= now() && !step(process, Tick{})) {
+    return;
+  }
+  if (step(process, EndOfTurn{})) {
+    arm_timer(process);
+  }
+}
+
+void World::arm_timer(const std::shared_ptr<Process>& process) {
+  const auto deadline = process->node->next_deadline();
+  if (deadline == kNever) {
+    return;
+  }
+  const auto version = ++process->timer;
+  // A timer is never exactly on time.
+  const auto when = std::max(deadline, now()) + Duration(rng_.below(100'000) + 1);
+  scheduler_.at(when, [this, process, version] {
+    if (process->timer == version && !process->turn_due) {
+      turn(process);
+    }
+  });
+}
+
+bool World::step(const std::shared_ptr<Process>& process, Input input) {
+  ++steps_;
+  const auto asked = asked_by(input);
+  if (asked) {
+    record(process->host, *asked);
+  }
+  if (const auto* gone = std::get_if<ClientGone>(&input)) {
+    record(process->host, check::ClientDied{gone->client});
+  }
+  Effects effects;
+  process->node->step(now(), std::move(input), effects);
+  return execute(process, effects);
+}
+
+bool World::fuse_blows(Host& host, const Effect& effect) {
+  auto& fuse = host.fuse;
+  if (fuse.count == 0) {
+    return false;
+  }
+  const auto* send = std::get_if<SendFrame>(&effect);
+  if (!fuse.kind.empty() && (send == nullptr || frame_name(*send->frame) != fuse.kind)) {
+    return false;
+  }
+  return --fuse.count == 0;
+}
+
+bool World::execute(const std::shared_ptr<Process>& process, Effects& effects) {
+  auto& host = hosts_.at(process->host);
+  for (auto& effect : effects) {
+    if (fuse_blows(host, effect)) {
+      host.fuse = {};
+      crash(host.id, CrashKind::process);
+    }
+    if (process->ended) {
+      return false;
+    }
+    perform(process, effect);
+  }
+  return !process->ended;
+}
+
+void World::perform(const std::shared_ptr<Process>& process, Effect& effect) {
+  auto& host = hosts_.at(process->host);
+  if (auto line = tell(effect); !line.empty()) {
+    say(host.id, line);
+  }
+  if (auto answered = answered_by(effect)) {
+    record(host.id, *answered);
+  }
+  if (auto* send = std::get_if<SendFrame>(&effect)) {
+    network_.send(process->id, send->to, std::move(send->frame));
+  } else if (const auto* datagram = std::get_if<SendDatagram>(&effect)) {
+    network_.send(process->id, static_cast<HostId>(datagram->to.address.port), datagram->datagram);
+  } else if (auto* persist = std::get_if<Persist>(&effect)) {
+    process->writes.push_back(std::move(*persist));
+    write_next(process);
+  } else if (const auto* want = std::get_if<WantLinks>(&effect)) {
+    network_.want(process->id, want->peers, want->seek ? hosts() : std::vector<HostId>{});
+  } else if (const auto* reset = std::get_if<ResetLink>(&effect)) {
+    network_.reset(process->id, reset->peer);
+  } else if (auto* traced = std::get_if<Trace>(&effect)) {
+    if (const auto* taken = std::get_if<trace::Step>(&traced->event)) {
+      step_counts[std::string(taken->name)] += taken->amount;
+    } else {
+      record(host.id, std::move(traced->event));
+    }
+  } else if (const auto* refused = std::get_if<InputRefused>(&effect)) {
+    ++refusals[std::string(refused->frame) + ": " + std::string(refused->why)];
+  } else if (const auto* fatal = std::get_if<Fatal>(&effect)) {
+    fatal_.push_back(to_string(process->pid) + ": " + fatal->reason);
+    record(host.id, check::Crash{});
+    end(host, Network::End::crashed);
+  } else if (const auto* excluded = std::get_if<Excluded>(&effect)) {
+    const auto delay = excluded->backoff;
+    host.exclusions.push_back(now());
+    end(host, Network::End::closed);
+    if (mutant(Mutant::same_incarnation)) {
+      --host.disk.incarnation;
+    }
+    restart_after(host, delay);
+  } else if (const auto* identity = std::get_if<IdentityRefused>(&effect)) {
+    const auto told = *identity;
+    end(host, Network::End::closed);
+    if (told.reason == RejectReason::assign_id) {
+      host.disk.node = told.node;
+      host.disk.incarnation = 0;
+      restart_after(host, Duration{});
+    } else if (told.reason == RejectReason::incarnation_used) {
+      host.disk.incarnation = std::max(host.disk.incarnation, told.incarnation);
+      restart_after(host, Duration{});
+    }
+  } else if (std::holds_alternative<LeftCluster>(effect)) {
+    end(host, Network::End::closed);
+    if (restart_leavers) {
+      restart_after(host, std::chrono::milliseconds(200));
+    }
+  } else if (applications != nullptr) {
+    applications->effect(host.id, effect);
+  }
+}
+
+// ---------------------------------------------------------------- disks
+
+void World::write_next(const std::shared_ptr<Process>& process) {
+  if (process->writing || process->writes.empty()) {
+    return;
+  }
+  process->writing = true;
+  const auto spread = static_cast<std::uint64_t>((setup_.write_max - setup_.write_min).count());
+  scheduler_.after(setup_.write_min + Duration(rng_.below(spread + 1)), [this, process] {
+    if (process->ended) {
+      return;
+    }
+    process->writing = false;
+    auto& host = hosts_.at(process->host);
+    if (host.disk_stopped) {
+      scheduler_.after(std::chrono::milliseconds(10), [this, process] { write_next(process); });
+      return;
+    }
+    auto write = std::move(process->writes.front());
+    process->writes.pop_front();
+    if (host.disk_fails) {
+      input(process->id, PersistFailed{write.token, "no space left on device"});
+      return;
+    }
+    host.disk.record = std::move(write.record);
+    input(process->id, Persisted{write.token});
+    write_next(process);
+  });
+}
+
+// ---------------------------------------------------------------- what happened
+
+void World::record(HostId id, check::Fact fact) {
+  const auto& host = hosts_.at(id);
+  if (host.process) {
+    records_.push_back({now(), host.process->pid, std::move(fact)});
+    if (narrate) {
+      if (auto line = tell(records_.back().fact, host.process->pid); !line.empty()) {
+        say(id, line);
+      }
+    }
+  }
+}
+
+void World::say(HostId id, const std::string& text) {
+  if (narrate) {
+    const auto& host = hosts_.at(id);
+    narrate(clock_text(now()) + " " + (host.process ? to_string(host.process->pid) : "n" + std::to_string(id)) + " " + text);
+  }
+}
+
+void World::saw_frame(const Pid& from, const Pid& to, const Frame& frame, std::string_view what) {
+  if (narrate && narrate_frames) {
+    narrate(clock_text(now()) + " " + to_string(from) + " > " + to_string(to) + " " + frame_text(frame) +
+            (what.empty() ? "" : " [" + std::string(what) + "]"));
+  }
+}
+
+}  // namespace vsync::sim

@@ -1,0 +1,177 @@
+// Machines, their disks and processes around core::Node: the shell of the simulator. Everything follows from the seed.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/node/node.h"
+#include "sim/network.h"
+#include "support/check/history.h"
+
+namespace vsync::sim {
+
+/// What is on a machine's disk.
+struct Disk {
+  core::NodeId node = 0;  ///< 0: not assigned yet
+  std::uint64_t vote_epoch = 0;
+  std::uint64_t incarnation = 0;
+  core::AcceptorRecord record;
+  bool damaged = false;
+};
+
+/// Settings that are equal on all machines, and how the disks behave.
+struct Setup {
+  core::Limits limits;
+  core::QuorumPolicy quorum = core::QuorumPolicy::dynamic;
+  core::ColdStart cold_start = core::ColdStart::wait_all;
+  std::vector<core::Voter> static_voters;
+  Duration write_min = std::chrono::microseconds(100);
+  Duration write_max = std::chrono::milliseconds(3);
+  Duration turn_max = std::chrono::microseconds(200);  ///< a turn begins this long after its first input, at most
+  bool core_trace = true;
+};
+
+/// How a process ends without wanting to.
+enum class CrashKind : std::uint8_t { process, machine };
+
+/// Where a process shall crash: before its `count`-th effect, or before it sends the count-th frame of a kind.
+struct Fuse {
+  std::string kind;  ///< empty: any effect
+  std::size_t count = 0;
+};
+
+/// What local applications see; the workload implements it.
+class Applications {
+ public:
+  virtual ~Applications() = default;
+  virtual void effect(HostId host, const core::Effect& effect) = 0;
+  /// The daemon process ended; `crashed`: with its connections. Otherwise the connections go on to the next process.
+  virtual void process_ended(HostId host, bool crashed) = 0;
+};
+
+class World : private Machines {
+ public:
+  World(std::uint64_t seed, Setup setup);
+  ~World() override;
+
+  // ---- machines
+  /// numbered: its id is configured (a line of the hosts file), otherwise it asks for one when it joins.
+  HostId add_host(bool numbered);
+  struct StartOptions {
+    bool bootstrap = false;
+    bool found_if_alone = false;
+    std::uint64_t config_hash = 1;
+  };
+  void start(HostId host, const StartOptions& options);
+  void start(HostId host) { start(host, StartOptions{}); }
+  void crash(HostId host, CrashKind kind);
+  /// Power back without the daemon: connections are refused again.
+  void power_on(HostId host) { hosts_.at(host).powered = true; }
+  void wipe(HostId host);
+  /// The disk of a machine that once was in `decided`.
+  void install_disk(HostId host, std::uint64_t incarnation, core::ViewPtr decided);
+  void damage(HostId host) { hosts_.at(host).disk.damaged = true; }
+  void pause(HostId host, bool paused);
+  void stop_disk(HostId host, bool stopped) { hosts_.at(host).disk_stopped = stopped; }
+  void fail_disk(HostId host) { hosts_.at(host).disk_fails = true; }
+  void set_fuse(HostId host, Fuse fuse) { hosts_.at(host).fuse = std::move(fuse); }
+  void request(HostId host, core::Input input);  ///< of a local application or the operator
+
+  [[nodiscard]] bool running(HostId host) const;
+  [[nodiscard]] bool paused(HostId host) const;
+  /// The current process's core; the machine must be running.
+  [[nodiscard]] const core::Node& node(HostId host) const;
+  [[nodiscard]] core::Pid pid(HostId host) const;
+  [[nodiscard]] core::NodeStatus status(HostId host) const { return node(host).status(now()); }
+  [[nodiscard]] const Disk& disk(HostId host) const { return hosts_.at(host).disk; }
+  [[nodiscard]] std::vector<HostId> hosts() const;
+  /// Restart after Excluded, a refusal that tells how to go on, or LeftCluster happens by itself only while this is set.
+  bool auto_restart = true;
+  bool restart_leavers = false;
+
+  // ---- time
+  [[nodiscard]] Time now() const { return scheduler_.now(); }
+  void run_until(Time when);
+  Scheduler& scheduler() { return scheduler_; }
+  Network& network() { return network_; }
+  Rng& rng() { return rng_; }
+  Setup& setup() { return setup_; }
+
+  // ---- what happened
+  Applications* applications = nullptr;
+  std::function<void(const std::string&)> narrate;  ///< one line per happening, for people
+  bool narrate_frames = false;
+  [[nodiscard]] const std::vector<check::Record>& records() const { return records_; }
+  [[nodiscard]] const std::vector<std::string>& fatal() const { return fatal_; }
+  [[nodiscard]] std::uint64_t steps() const { return steps_; }
+  std::map<std::string, std::uint64_t> step_counts;  ///< trace::Step by name
+  std::map<std::string, std::uint64_t> refusals;     ///< inputs that cores refused, by frame and reason
+  void record(HostId host, check::Fact fact);
+  void say(HostId host, const std::string& text);
+
+ private:
+  struct Process {
+    ProcessId id = 0;
+    HostId host = 0;
+    core::Pid pid;
+    std::unique_ptr<core::Node> node;
+    std::deque<core::Input> inbox;
+    std::deque<core::Persist> writes;
+    bool writing = false;
+    bool turn_due = false;
+    std::uint64_t timer = 0;  ///< version of the armed timer
+    bool ended = false;
+  };
+  struct Host {
+    HostId id = 0;
+    bool numbered = true;
+    bool powered = true;
+    bool paused = false;
+    bool disk_stopped = false;
+    bool disk_fails = false;
+    Disk disk;
+    Fuse fuse;
+    StartOptions options;
+    std::shared_ptr<Process> process;
+    std::vector<Time> exclusions;
+    std::uint64_t starts = 0;  ///< cancels restarts that were planned before a newer one
+  };
+
+  // Machines
+  [[nodiscard]] std::optional<ProcessId> process_on(HostId host) const override;
+  [[nodiscard]] bool answers(HostId host) const override { return hosts_.at(host).powered; }
+  [[nodiscard]] core::Hello hello(ProcessId process) const override;
+  void input(ProcessId process, core::Input input) override;
+  void saw_frame(const core::Pid& from, const core::Pid& to, const core::Frame& frame, std::string_view what) override;
+
+  core::Config config(Host& host);
+  void plan_turn(const std::shared_ptr<Process>& process);
+  void turn(const std::shared_ptr<Process>& process);
+  void arm_timer(const std::shared_ptr<Process>& process);
+  /// False: the process ended in the middle.
+  bool step(const std::shared_ptr<Process>& process, core::Input input);
+  bool execute(const std::shared_ptr<Process>& process, core::Effects& effects);
+  [[nodiscard]] bool fuse_blows(Host& host, const core::Effect& effect);
+  void perform(const std::shared_ptr<Process>& process, core::Effect& effect);
+  void write_next(const std::shared_ptr<Process>& process);
+  void end(Host& host, Network::End how);
+  void restart_after(Host& host, Duration delay);
+
+  Rng rng_;
+  Setup setup_;
+  Scheduler scheduler_;
+  Network network_;
+  std::map<HostId, Host> hosts_;
+  std::map<ProcessId, std::shared_ptr<Process>> processes_;
+  ProcessId last_process_ = 0;
+  std::vector<check::Record> records_;
+  std::vector<std::string> fatal_;
+  std::uint64_t steps_ = 0;
+};
+
+}  // namespace vsync::sim
