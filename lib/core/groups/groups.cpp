@@ -131,6 +131,9 @@ void Groups::install(const View& view, Effects& effects) {
   if (!mutant(Mutant::fragments_survive)) {
     fragments_.clear();
   }
+  if (mutant(Mutant::queue_lost)) {
+    queues_ = ClientQueues(self_, limits_.client_queue_bytes);
+  }
   flush_due_.clear();
   early_.clear();  // empty, unless a peer sent what it must not
   for (const auto& installed : table_.install(view)) {

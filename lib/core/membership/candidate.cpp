@@ -164,7 +164,7 @@ void Membership::campaign(bool cold) {
   acceptor_.promise(ballot);
   record_changed_ = true;
   trace(trace::Promised{base()->id(), ballot});
-  host_.step_taken("ballot");
+  host_.step_taken("ballot", 1);
   task_ = Preparing{ballot, now_, now_ + config_.limits.flush_timeout, {}, cold};
   repeat_at_ = std::min(repeat_at_, now_ + config_.limits.rto);
   for (const auto& pid : acceptor_pids()) {
@@ -182,7 +182,7 @@ void Membership::on(const Pid& from, const Promise& promise) {
     if ((forwarding != nullptr && forwarding->ballot == promise.ballot && !forwarding->promises.contains(from)) ||
         (accepting != nullptr && accepting->ballot == promise.ballot && promise.held &&
          accepting->value->origin_of(from, promise.view) == nullptr)) {
-      host_.step_taken("late_flush");
+      host_.step_taken("late_flush", 1);
     }
     return;
   }
@@ -278,7 +278,7 @@ void Membership::choose() {
   if (choice.shutdown) {
     shut_down(task.promises);
   } else if (choice.adopted) {
-    host_.step_taken("adopted");
+    host_.step_taken("adopted", 1);
     start_accepting(std::move(choice.value), task.promises, task.ballot);
   } else if (choice.value && choice.plan.empty()) {
     start_accepting(std::move(choice.value), task.promises, task.ballot);
@@ -315,7 +315,7 @@ void Membership::start_forwarding(Choice choice, std::map<Pid, Promise> promises
   // flush_to grows with what is to be forwarded; a large flush must not be taken for a stuck one.
   task.until = now_ + config_.limits.flush_timeout + std::chrono::microseconds(10) * static_cast<std::int64_t>(messages);
   task.promises = std::move(promises);
-  host_.step_taken("flush");
+  host_.step_taken("flush", 1);
   const auto flush = task.flush;
   task_ = std::move(task);
   for (const auto& survivor : origin.survivors) {
@@ -354,7 +354,7 @@ void Membership::member_lost(const Pid& peer) {
   if (task == nullptr || !task->involved.contains(peer)) {
     return;
   }
-  host_.step_taken("holder_lost");
+  host_.step_taken("holder_lost", 1);
   if (mutant(Mutant::holder_death_ignored)) {
     for (const auto& entry : task->plan) {
       if (view_->members[entry.holder].pid == peer) {

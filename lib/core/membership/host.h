@@ -58,7 +58,7 @@ class MembershipHost {
 
   // ---- replies and events
   virtual void emit(Effect effect) = 0;
-  virtual void step_taken(std::string_view name, std::uint64_t amount = 1) = 0;  ///< a counted step of the protocol
+  virtual void step_taken(std::string_view name, std::uint64_t amount) = 0;  ///< a counted step of the protocol
 };
 
 }  // namespace vsync::core

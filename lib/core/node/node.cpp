@@ -1,0 +1,324 @@
+#include "core/node/node.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/model/mutant.h"
+#include "core/node/node_impl.h"
+
+namespace vsync::core {
+
+Node::Node(Config config) : impl_(std::make_unique<Impl>(std::move(config))) {}
+Node::~Node() = default;
+void Node::start(Time now, Effects& effects) {
+  impl_->start(now, effects);
+}
+void Node::step(Time now, Input input, Effects& effects) {
+  impl_->step(now, std::move(input), effects);
+}
+Time Node::next_deadline() const {
+  return impl_->next_deadline();
+}
+Hello Node::hello() const {
+  return impl_->hello();
+}
+NodeStatus Node::status(Time now) const {
+  return impl_->status(now);
+}
+
+Node::Impl::Impl(Config config)
+    : config_(std::move(config)),
+      detector_(config_.self.pid, config_.limits),
+      ordering_(config_.limits),
+      groups_(config_.self.pid, config_.limits, config_.trace),
+      streams_(config_.limits),
+      membership_(config_, *this) {}
+
+void Node::Impl::start(Time now, Effects& effects) {
+  now_ = now;
+  effects_ = &effects;
+  membership_.start(now);
+  handle_loopback();
+}
+
+void Node::Impl::step(Time now, Input input, Effects& effects) {
+  if (over_) {
+    return;
+  }
+  now_ = now;
+  effects_ = &effects;
+  std::visit([this](auto& body) { on(body); }, input);
+  handle_loopback();
+}
+
+/// Frames to ourselves take the same path as those from peers; they are handled before the next input.
+void Node::Impl::handle_loopback() {
+  while (!loopback_.empty() && !over_) {
+    const auto frame = std::move(loopback_.front());
+    loopback_.pop_front();
+    membership_.frame(config_.self.pid, *frame, now_);
+  }
+}
+
+Time Node::Impl::next_deadline() const {
+  if (over_) {
+    return kNever;
+  }
+  const bool waiting = is_member() && !ordering_.wedged() && ordering_.blocker().has_value();
+  return std::min({detector_.next_deadline(), membership_.next_deadline(), streams_.next_deadline(waiting), drain_until_});
+}
+
+// ---------------------------------------------------------------- time, links, storage
+
+void Node::Impl::on(Tick&) {
+  run_detector();
+  membership_.tick(now_);
+  if (over_) {
+    return;
+  }
+  if (is_member() && !ordering_.wedged()) {
+    if (ordering_.blocker()) {
+      streams_.check_relay(ordering_, now_, *effects_);
+    } else {
+      streams_.aggregate_came(now_);  // nothing waits, so nothing is overdue
+    }
+    check_slow_member();
+  }
+  check_drained();
+  check_quorum();
+}
+
+void Node::Impl::run_detector() {
+  detector_.tick(own_heartbeat(), now_, detected_);
+  forward_detector_effects();
+}
+
+/// The detector suspects; membership decides what follows.
+void Node::Impl::forward_detector_effects() {
+  if (detected_.empty()) {
+    return;
+  }
+  auto detected = std::exchange(detected_, {});
+  for (auto& effect : detected) {
+    const auto* change = std::get_if<SuspicionChanged>(&effect);
+    if (change == nullptr) {
+      effects_->push_back(std::move(effect));
+      continue;
+    }
+    const auto& view = membership_.view();
+    const bool leads = view && view->leader() == change->peer;
+    if (change->evidence == Evidence::none) {
+      emit(Trace{trace::Unsuspected{change->peer}});
+    } else {
+      emit(Trace{trace::Suspected{change->peer, change->evidence, change->silence, change->why, leads}});
+    }
+    const auto copy = *change;
+    effects_->push_back(std::move(effect));
+    membership_.suspicion(copy.peer, copy.evidence, copy.silence, now_);
+  }
+  check_quorum();
+}
+
+void Node::Impl::on(DatagramReceived& input) {
+  if (const auto* heartbeat = std::get_if<Heartbeat>(&input.datagram)) {
+    if (heartbeat->uuid != membership_.uuid() || heartbeat->pid == config_.self.pid) {
+      return;
+    }
+    detector_.on_datagram(input.datagram, now_, detected_);
+    forward_detector_effects();
+    membership_.peer_state(heartbeat->pid, heartbeat->role, heartbeat->decided, now_);
+    check_divergence(*heartbeat);
+  } else {
+    detector_.on_datagram(input.datagram, now_, detected_);
+    forward_detector_effects();
+  }
+}
+
+void Node::Impl::on(LinkOpened& input) {
+  const auto pid = input.peer.pid;
+  links_[pid] = input.peer;
+  detector_.link_opened(input.peer, now_, detected_);
+  forward_detector_effects();
+  membership_.link_opened(input.peer, now_);
+  if (is_member() && membership_.view()->contains(pid)) {
+    send_link_up(pid);
+  }
+}
+
+void Node::Impl::on(LinkClosed& input) {
+  links_.erase(input.peer);
+  streams_.link_closed(input.peer);
+  detector_.link_closed(input.peer, input.clean, now_, detected_);
+  forward_detector_effects();
+  membership_.link_closed(input.peer, now_);
+}
+
+void Node::Impl::on(PeerGone& input) {
+  detector_.gone(input.peer, input.evidence, input.why, now_, detected_);
+  forward_detector_effects();
+}
+
+void Node::Impl::on(SeedsTried&) {
+  membership_.seeds_tried(now_);
+}
+
+void Node::Impl::on(Persisted& input) {
+  membership_.persisted(input.token, now_);
+}
+
+void Node::Impl::on(PersistFailed& input) {
+  emit(Fatal{"cannot make the state durable: " + input.why});
+}
+
+// ---------------------------------------------------------------- requests
+
+void Node::Impl::on(ClientJoin& input) {
+  groups_.request(std::move(input), *effects_);
+}
+
+void Node::Impl::on(ClientLeave& input) {
+  groups_.request(std::move(input), *effects_);
+}
+
+void Node::Impl::on(ClientSend& input) {
+  if (drain_) {
+    const Waiting who{input.client, input.request};
+    refuse(who, "shutting_down", "this daemon is leaving its cluster");
+    return;
+  }
+  groups_.request(std::move(input), *effects_);
+}
+
+void Node::Impl::on(ClientGone& input) {
+  groups_.client_gone(input.client, *effects_);
+}
+
+void Node::Impl::on(AdminJoin& input) {
+  const Waiting who{input.client, input.request};
+  if (is_member()) {
+    refuse(who, "already_member", "this daemon is in view " + membership_.view()->summary());
+    return;
+  }
+  if (joining_) {
+    refuse(who, "busy", "a join is already under way");
+    return;
+  }
+  joining_ = who;
+  membership_.join(now_);
+}
+
+void Node::Impl::on(AdminLeave& input) {
+  if (input.client != 0) {
+    leaving_.push_back({input.client, input.request});
+  }
+  if (!drain_) {
+    drain_ = true;
+    drain_until_ = now_ + config_.limits.linger;
+    check_drained();
+  }
+}
+
+void Node::Impl::on(AdminEvict& input) {
+  const Waiting who{input.client, input.request};
+  if (!is_member()) {
+    refuse(who, "not_member", "this daemon is in no view");
+    return;
+  }
+  const auto& members = membership_.view()->members;
+  const auto found = std::find_if(members.begin(), members.end(), [&](const Member& member) {
+    return input.node != 0 ? member.pid.node == input.node : member.name == input.name;
+  });
+  if (found == members.end()) {
+    refuse(
+        who, "no_such_member",
+        "no member " + (input.node != 0 ? std::to_string(input.node) : input.name) + " in view " + membership_.view()->summary());
+    return;
+  }
+  const Pid member = found->pid;
+  evictions_.push_back({member, who});
+  membership_.evict(member, std::move(input.why), now_);
+}
+
+void Node::Impl::on(AdminColdStart& input) {
+  const Waiting who{input.client, input.request};
+  if (is_member()) {
+    refuse(who, "already_member", "this daemon is in view " + membership_.view()->summary());
+    return;
+  }
+  membership_.cold_start(now_);
+  done(who);
+}
+
+void Node::Impl::done(const Waiting& who) {
+  emit(RequestDone{who.client, who.request, nullptr});
+}
+
+void Node::Impl::refuse(const Waiting& who, std::string_view code, std::string message) {
+  emit(RequestRefused{who.client, who.request, code, std::move(message)});
+}
+
+// ---------------------------------------------------------------- state
+
+Hello Node::Impl::hello() const {
+  Hello hello;
+  hello.uuid = membership_.uuid();
+  hello.pid = config_.self.pid;
+  hello.vote_epoch = config_.self.vote_epoch;
+  hello.name = config_.self.name;
+  hello.address = config_.self.address;
+  hello.role = membership_.role();
+  hello.decided = membership_.decided() ? membership_.decided()->id() : 0;
+  hello.config_hash = config_.config_hash;
+  return hello;
+}
+
+Heartbeat Node::Impl::own_heartbeat() const {
+  Heartbeat heartbeat;
+  heartbeat.pid = config_.self.pid;
+  heartbeat.uuid = membership_.uuid();
+  heartbeat.decided = membership_.decided() ? membership_.decided()->id() : 0;
+  heartbeat.role = membership_.role();
+  if (is_member()) {
+    heartbeat.view = membership_.view()->id();
+    heartbeat.delivered_totals = ordering_.delivered_totals();
+    heartbeat.delivery_hash = ordering_.delivery_hash();
+  }
+  return heartbeat;
+}
+
+NodeStatus Node::Impl::status(Time now) const {
+  NodeStatus status;
+  status.self = config_.self;
+  status.uuid = membership_.uuid();
+  status.role = membership_.role();
+  status.decided = membership_.decided() ? membership_.decided()->id() : 0;
+  status.has_quorum = has_quorum_;
+  status.groups = groups_.views();
+  status.send_queue = groups_.queued();
+  status.health = detector_.health();
+  status.counters = counters_;
+  status.counters.trimmed = ordering_.trimmed();
+  status.counters.suspicions = detector_.suspicions();
+  status.counters.refuted = detector_.refuted();
+  if (!is_member()) {
+    return status;
+  }
+  const auto& view = *membership_.view();
+  status.view = membership_.view();
+  status.tolerates = tolerated_failures(view);
+  status.clock = ordering_.clock();
+  status.unstable_bytes = ordering_.unstable_bytes();
+  if (const auto blocker = ordering_.blocker()) {
+    status.blocker = view.members[*blocker].name;
+  }
+  for (Rank r = 0; r < view.members.size(); ++r) {
+    const auto& member = view.members[r];
+    const bool self = member.pid == config_.self.pid;
+    status.members.push_back({member, r, self, self || detector_.linked(member.pid), detector_.suspicion(member.pid),
+                              self ? Duration{} : detector_.silence(member.pid, now), detector_.round_trip(member.pid),
+                              ordering_.held()[r], ordering_.stable(r)});
+  }
+  return status;
+}
+
+}  // namespace vsync::core
