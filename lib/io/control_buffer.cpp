@@ -1,0 +1,143 @@
+#include "io/control_buffer.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace vsync::io {
+namespace {
+
+constexpr std::size_t kBlock = std::size_t{256} << 10U;
+constexpr std::size_t kLeastSpace = 4096;  // less is not worth a read
+constexpr std::size_t kSealTail = 65536;   // bounds what drop_unwritten() must keep
+constexpr std::size_t kGather = 256;       // pieces of one write
+
+}  // namespace
+
+std::span<char> ReceiveBuffer::space(std::size_t want) {
+  const std::size_t have = end_ - begin_;
+  if (have == 0 && block_.use_count() == 1) {
+    begin_ = end_ = 0;
+  }
+  // A block that a frame does not fit into is left as soon as the frame's start is here; a bigger one follows what arrives.
+  const bool fits = begin_ + want <= capacity_;
+  if (capacity_ - end_ < kLeastSpace || (!fits && have > 0 && capacity_ - end_ < std::min(want - have, kBlock / 4))) {
+    move_to_new_block(std::max(kBlock, std::min(want, 2 * have + kLeastSpace)));
+  }
+  return {block_.get() + end_, capacity_ - end_};
+}
+
+void ReceiveBuffer::move_to_new_block(std::size_t capacity) {
+  const std::string_view rest = unread();
+  const std::size_t size = rest.size();
+  auto block = std::make_shared_for_overwrite<char[]>(std::max(capacity, size + kLeastSpace));
+  rest.copy(block.get(), size);
+  capacity_ = std::max(capacity, size + kLeastSpace);
+  block_ = std::move(block);
+  begin_ = 0;
+  end_ = size;
+}
+
+Slice ReceiveBuffer::share(std::size_t offset, std::size_t size) const {
+  VSYNC_ASSERT(offset + size <= end_ - begin_, "a slice of unread bytes");
+  return {block_, reinterpret_cast<const std::byte*>(block_.get() + begin_ + offset), size};
+}
+
+void OutputQueue::append(std::string_view frames) {
+  tail_ += frames;
+  bytes_ += frames.size();
+  if (tail_.size() >= kSealTail) {
+    seal();
+  }
+}
+
+void OutputQueue::append(const Slice& head, const Slice& body) {
+  seal();
+  pieces_.push_back({head, true});
+  if (!body.empty()) {
+    pieces_.push_back({body, false});
+  }
+  bytes_ += head.size() + body.size();
+}
+
+void OutputQueue::seal() {
+  if (!tail_.empty()) {
+    pieces_.push_back({Slice::take(std::exchange(tail_, {})), true, true});
+  }
+}
+
+OutputQueue::Progress OutputQueue::write(int socket) {
+  seal();
+  while (!pieces_.empty()) {
+    std::array<iovec, kGather> vectors;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
+    const std::size_t count = std::min(pieces_.size(), kGather);
+    std::size_t skip = offset_;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Slice& bytes = pieces_[i].bytes;
+      // sendmsg() does not write to the buffers; iovec just has no const.
+      vectors[i] = {const_cast<std::byte*>(bytes.data() + skip), bytes.size() - skip};
+      skip = 0;
+    }
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = count;
+    const ssize_t sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      if (errno != EAGAIN) {
+        return Progress::failed;
+      }
+      own_backlog();
+      return Progress::blocked;
+    }
+    written(static_cast<std::size_t>(sent));
+  }
+  return Progress::done;
+}
+
+/// A small slice may keep a large block alive. What does not go out with the next write is copied, so that a slow reader costs
+/// the bytes it is charged for. Shared pieces are then at the front (at most kGather) and at the back, where the new ones come.
+void OutputQueue::own_backlog() {
+  for (std::size_t i = pieces_.size(); i > kGather && !pieces_[i - 1].owned; --i) {
+    Piece& piece = pieces_[i - 1];
+    piece.bytes = Slice::copy_of(piece.bytes.view());
+    piece.owned = true;
+  }
+}
+
+void OutputQueue::written(std::size_t size) {
+  bytes_ -= size;
+  size += offset_;
+  while (!pieces_.empty() && size >= pieces_.front().bytes.size()) {
+    size -= pieces_.front().bytes.size();
+    pieces_.pop_front();
+  }
+  offset_ = size;
+}
+
+void OutputQueue::drop_unwritten() {
+  seal();
+  std::size_t keep = 0;
+  if (!pieces_.empty() && (offset_ > 0 || !pieces_.front().starts_frame)) {
+    keep = 1;
+    while (keep < pieces_.size() && !pieces_[keep].starts_frame) {
+      ++keep;
+    }
+  }
+  pieces_.resize(keep);
+  bytes_ = 0;
+  for (const Piece& piece : pieces_) {
+    bytes_ += piece.bytes.size();
+  }
+  bytes_ -= offset_;
+}
+
+}  // namespace vsync::io

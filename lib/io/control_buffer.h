@@ -1,0 +1,70 @@
+// What one connection of the control socket holds in memory, both ways.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/slice.h"
+
+namespace vsync::io {
+
+/// Bytes received and not yet used. Slices of it share its blocks, so payloads need no copy.
+class ReceiveBuffer {
+ public:
+  /// Where to read to, never empty. `want`: bytes that the unread ones must grow to (0 = not known); memory grows only with what
+  /// arrives, not with what is announced.
+  std::span<char> space(std::size_t want);
+  void received(std::size_t size) { end_ += size; }
+
+  [[nodiscard]] std::string_view unread() const { return {block_.get() + begin_, end_ - begin_}; }
+  /// A part of the unread bytes that stays valid after they are used.
+  [[nodiscard]] Slice share(std::size_t offset, std::size_t size) const;
+  void used(std::size_t size) { begin_ += size; }
+
+ private:
+  void move_to_new_block(std::size_t capacity);
+
+  std::shared_ptr<char[]> block_;
+  std::size_t capacity_ = 0;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+};
+
+/// Bytes to be written. Large bodies are shared with other connections and the core.
+class OutputQueue {
+ public:
+  enum class Progress { done, blocked, failed };
+
+  /// Whole frames that nobody else needs; they are copied.
+  void append(std::string_view frames);
+  /// One frame: head, then body.
+  void append(const Slice& head, const Slice& body);
+  /// Writes as much as the socket takes, gathered.
+  Progress write(int socket);
+  /// Lets go of everything but the rest of what was written in part, so that one last frame can follow.
+  void drop_unwritten();
+
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+ private:
+  struct Piece {
+    Slice bytes;
+    bool starts_frame = true;
+    bool owned = false;  ///< nobody else's memory is kept alive
+  };
+
+  void seal();
+  void own_backlog();
+  void written(std::size_t size);
+
+  std::deque<Piece> pieces_;
+  std::string tail_;        ///< small frames, collected
+  std::size_t offset_ = 0;  ///< of the first piece, already written
+  std::size_t bytes_ = 0;   ///< all that is not written
+};
+
+}  // namespace vsync::io

@@ -1,0 +1,357 @@
+#include "io/control_codec.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <cstring>
+#include <utility>
+
+namespace vsync::io {
+namespace {
+
+using google::protobuf::io::CodedInputStream;
+using google::protobuf::io::CodedOutputStream;
+
+enum WireType : std::uint32_t { kVarint = 0, kLengthDelimited = 2 };
+
+constexpr std::uint32_t tag(int field, WireType type) {
+  return static_cast<std::uint32_t>(field) << 3U | type;
+}
+
+std::string to_json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
+  // Only a name that a peer should have refused has no JSON form.
+  return status.ok() ? text : R"({"error":{"code":"bad_text","message":"this message has no JSON form"}})";
+}
+
+std::uint32_t little_endian(std::string_view bytes) {
+  std::uint32_t value = 0;
+  for (unsigned i = 0; i < 4; ++i) {
+    value |= static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i])) << 8U * i;
+  }
+  return value;
+}
+
+void append_big_endian(std::string& out, std::size_t size) {
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    out += static_cast<char>(size >> static_cast<unsigned>(shift) & 0xffU);
+  }
+}
+
+void append_varint(std::string& out, std::uint64_t value) {
+  while (value >= 0x80) {
+    out += static_cast<char>(value | 0x80U);
+    value >>= 7U;
+  }
+  out += static_cast<char>(value);
+}
+
+std::size_t varint_size(std::uint64_t value) {
+  return CodedOutputStream::VarintSize64(value);
+}
+
+/// Size of a length-delimited field.
+std::size_t field_size(int field, std::size_t size) {
+  return varint_size(tag(field, kLengthDelimited)) + varint_size(size) + size;
+}
+
+void append_field_head(std::string& out, int field, std::size_t size) {
+  append_varint(out, tag(field, kLengthDelimited));
+  append_varint(out, size);
+}
+
+/// A view of `size` bytes of `bytes` from where the stream is, which skips them.
+bool read_bytes(CodedInputStream& in, std::string_view bytes, std::string_view& out) {
+  std::uint32_t size = 0;
+  if (!in.ReadVarint32(&size)) {
+    return false;
+  }
+  const auto at = static_cast<std::size_t>(in.CurrentPosition());
+  if (size > bytes.size() - at) {
+    return false;
+  }
+  out = bytes.substr(at, size);
+  return in.Skip(static_cast<int>(size));
+}
+
+bool skip_field(CodedInputStream& in, std::string_view bytes, std::uint32_t field_tag) {
+  std::string_view ignored;
+  std::uint64_t number = 0;
+  switch (field_tag & 7U) {
+    case kVarint:
+      return in.ReadVarint64(&number);
+    case kLengthDelimited:
+      return read_bytes(in, bytes, ignored);
+    default:
+      return false;  // none of ours; the generic parser decides what it is
+  }
+}
+
+CodedInputStream stream_of(std::string_view bytes) {
+  return CodedInputStream(reinterpret_cast<const std::uint8_t*>(bytes.data()), static_cast<int>(bytes.size()));
+}
+
+/// Parses the fields of a SendBatch. False: not valid.
+bool parse_batch_fields(const Slice& frame, std::string_view bytes, BatchRequest& batch) {
+  auto in = stream_of(bytes);
+  while (const std::uint32_t field_tag = in.ReadTag()) {
+    std::uint64_t number = 0;
+    std::string_view text;
+    switch (field_tag) {
+      case tag(pb::SendBatch::kGroupFieldNumber, kLengthDelimited):
+        if (!read_bytes(in, bytes, text)) {
+          return false;
+        }
+        batch.group = text;
+        break;
+      case tag(pb::SendBatch::kBodyFieldNumber, kLengthDelimited):
+        if (!read_bytes(in, bytes, text)) {
+          return false;
+        }
+        batch.body = frame.part(static_cast<std::size_t>(text.data() - frame.view().data()), text.size());
+        break;
+      case tag(pb::SendBatch::kServiceFieldNumber, kVarint):
+        if (!in.ReadVarint64(&number)) {
+          return false;
+        }
+        batch.service = static_cast<pb::Service>(number);
+        break;
+      case tag(pb::SendBatch::kCountFieldNumber, kVarint):
+        if (!in.ReadVarint32(&batch.count)) {
+          return false;
+        }
+        break;
+      case tag(pb::SendBatch::kTextFieldNumber, kVarint):
+        if (!in.ReadVarint64(&number)) {
+          return false;
+        }
+        batch.text = number != 0;
+        break;
+      case tag(pb::SendBatch::kInViewFieldNumber, kVarint):
+        if (!in.ReadVarint64(&batch.in_view)) {
+          return false;
+        }
+        break;
+      default:
+        if (!skip_field(in, bytes, field_tag)) {
+          return false;
+        }
+    }
+  }
+  return in.ConsumedEntireMessage();
+}
+
+/// Length of the UTF-8 sequence at the start of `text` if it is well-formed (Unicode table 3-7), else 0.
+std::size_t sequence_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const unsigned first = byte(0);
+  const std::size_t length = first < 0x80                    ? 1
+                             : first >= 0xc2 && first < 0xe0 ? 2
+                             : (first & 0xf0U) == 0xe0       ? 3
+                             : first >= 0xf0 && first < 0xf5 ? 4
+                                                             : 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0U) != 0x80) {
+      return 0;
+    }
+  }
+  const unsigned second = byte(1);
+  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+  const bool surrogate_or_beyond = (first == 0xed && second >= 0xa0) || (first == 0xf4 && second >= 0x90);
+  return length > 1 && (overlong || surrogate_or_beyond) ? 0 : length;
+}
+
+}  // namespace
+
+std::uint32_t frame_length(std::string_view head) {
+  return __builtin_bswap32(little_endian(head));
+}
+
+void append_frame(std::string& out, const google::protobuf::MessageLite& message) {
+  append_big_endian(out, message.ByteSizeLong());
+  message.AppendToString(&out);
+}
+
+void append_reply(std::string& out, const pb::Reply& reply, Encoding encoding) {
+  if (encoding == Encoding::binary) {
+    append_frame(out, reply);
+  } else if (reply.has_event()) {
+    out += "{\"event\":" + to_json(reply.event()) + "}\n";
+  } else {
+    out += to_json(reply) + "\n";
+  }
+}
+
+Result<void> parse_request(std::string_view bytes, Encoding encoding, pb::Request& request) {
+  request.Clear();
+  if (encoding == Encoding::json) {
+    const auto status = google::protobuf::util::JsonStringToMessage({bytes.data(), bytes.size()}, &request);
+    if (!status.ok()) {
+      return fail("not a request: " + std::string(status.message()));
+    }
+  } else if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return fail("the frame is not a vsync.control.v1.Request");
+  }
+  if (request.kind_case() == pb::Request::KIND_NOT_SET) {
+    return fail("the request names nothing to do that this daemon knows");
+  }
+  return {};
+}
+
+std::optional<BatchRequest> parse_batch(const Slice& frame) {
+  const std::string_view bytes = frame.view();
+  BatchRequest batch;
+  std::optional<std::string_view> fields;
+  auto in = stream_of(bytes);
+  while (const std::uint32_t field_tag = in.ReadTag()) {
+    std::string_view text;
+    if (field_tag == tag(pb::Request::kIdFieldNumber, kVarint)) {
+      if (!in.ReadVarint64(&batch.id)) {
+        return std::nullopt;
+      }
+    } else if (field_tag == tag(pb::Request::kSendBatchFieldNumber, kLengthDelimited) && !fields) {
+      if (!read_bytes(in, bytes, text)) {
+        return std::nullopt;
+      }
+      fields = text;
+    } else {
+      return std::nullopt;  // another kind, or something odd that the generic parser judges
+    }
+  }
+  if (!fields || !in.ConsumedEntireMessage() || !parse_batch_fields(frame, *fields, batch)) {
+    return std::nullopt;
+  }
+  return batch;
+}
+
+BatchRequest take_batch(pb::Request& request) {
+  pb::SendBatch& batch = *request.mutable_send_batch();
+  return {request.id(),
+          std::move(*batch.mutable_group()),
+          batch.service(),
+          batch.text(),
+          batch.count(),
+          batch.in_view(),
+          Slice::take(std::move(*batch.mutable_body()))};
+}
+
+std::optional<BodyFault> check_body(std::string_view body, std::uint32_t count, bool text, std::size_t max_message) {
+  if (count == 0) {
+    return BodyFault{"bad_request", "a batch has at least one message"};
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::size_t size = body.size() < 4 ? 0 : little_endian(body);
+    if (body.size() < 4 || size > body.size() - 4) {
+      return BodyFault{"bad_request", "the body ends inside message " + std::to_string(i) + " of " + std::to_string(count)};
+    }
+    if (size > max_message) {
+      return BodyFault{"too_large", "message " + std::to_string(i) + " has " + std::to_string(size) + " bytes; " +
+                                        std::to_string(max_message) + " are allowed"};
+    }
+    if (text && !valid_utf8(body.substr(4, size), false)) {
+      return BodyFault{"bad_request", "message " + std::to_string(i) + " is not UTF-8 text; send it as payload"};
+    }
+    body.remove_prefix(4 + size);
+  }
+  if (!body.empty()) {
+    return BodyFault{"bad_request", "the body is longer than its " + std::to_string(count) + " messages"};
+  }
+  return std::nullopt;
+}
+
+void append_message(std::string& body, std::string_view message) {
+  for (unsigned i = 0; i < 4; ++i) {
+    body += static_cast<char>(message.size() >> 8U * i & 0xffU);
+  }
+  body += message;
+}
+
+std::string_view next_message(std::string_view& body) {
+  const std::size_t size = little_endian(body);
+  const std::string_view message = body.substr(4, size);
+  body.remove_prefix(4 + size);
+  return message;
+}
+
+bool valid_utf8(std::string_view text, bool printable) {
+  while (!text.empty()) {
+    const std::size_t length = sequence_length(text);
+    const auto first = static_cast<unsigned char>(text.front());
+    // C0, DEL, and C1 (U+0080..U+009F).
+    const bool is_control =
+        first < 0x20 || first == 0x7f || (first == 0xc2 && length == 2 && static_cast<unsigned char>(text[1]) < 0xa0);
+    if (length == 0 || (printable && is_control)) {
+      return false;
+    }
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+SharedFrame encode_batch(const pb::MessageBatch& batch, const Slice& body) {
+  const std::string fields = batch.SerializeAsString();
+  const std::size_t batch_size = fields.size() + field_size(pb::MessageBatch::kBodyFieldNumber, body.size());
+  const std::size_t event_size = field_size(pb::Event::kMessageBatchFieldNumber, batch_size);
+  std::string head;
+  head.reserve(fields.size() + 32);
+  append_big_endian(head, field_size(pb::Reply::kEventFieldNumber, event_size));
+  append_field_head(head, pb::Reply::kEventFieldNumber, event_size);
+  append_field_head(head, pb::Event::kMessageBatchFieldNumber, batch_size);
+  head += fields;
+  append_field_head(head, pb::MessageBatch::kBodyFieldNumber, body.size());
+  return {Slice::take(std::move(head)), body};
+}
+
+SharedFrame encode_messages(const pb::MessageBatch& batch, const Slice& body) {
+  pb::Reply reply;
+  pb::GroupMessage& message = *reply.mutable_event()->mutable_message();
+  message.set_group(batch.group());
+  *message.mutable_sender() = batch.sender();
+  message.set_view(batch.view());
+  message.set_service(batch.service());
+  message.set_token(batch.token());
+  std::string lines;
+  std::string_view rest = body.view();
+  for (std::uint32_t i = 0; i < batch.count(); ++i) {
+    message.set_position(batch.position() + i);
+    const std::string_view content = next_message(rest);
+    if (batch.text() && valid_utf8(content, false)) {  // a peer's word is not enough for JSON
+      message.set_text(content.data(), content.size());
+    } else {
+      message.set_payload(content.data(), content.size());
+    }
+    append_reply(lines, reply, Encoding::json);
+  }
+  return {Slice::take(std::move(lines)), {}};
+}
+
+std::optional<core::Service> to_core(pb::Service service) {
+  switch (static_cast<int>(service)) {
+    case pb::FIFO:
+      return core::Service::fifo;
+    case pb::CAUSAL:
+      return core::Service::causal;
+    case pb::TOTAL:
+      return core::Service::total;
+    default:
+      return std::nullopt;
+  }
+}
+
+pb::Service to_proto(core::Service service) {
+  switch (service) {
+    case core::Service::fifo:
+      return pb::FIFO;
+    case core::Service::causal:
+      return pb::CAUSAL;
+    case core::Service::total:
+      return pb::TOTAL;
+  }
+  return pb::TOTAL;
+}
+
+}  // namespace vsync::io

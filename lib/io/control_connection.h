@@ -1,0 +1,93 @@
+// One connection of the control socket: bytes to requests, replies to bytes, within bounds.
+#pragma once
+
+#include <asio/local/stream_protocol.hpp>
+#include <asio/steady_timer.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "io/control_buffer.h"
+#include "io/control_codec.h"
+#include "io/control_server.h"
+
+namespace vsync::io {
+
+/// Reads while its user wants requests, queues replies, and closes itself when the peer is gone, the stream makes no sense or the
+/// queue is over its bound. Nothing is written before flush(). Single-threaded.
+class ControlConnection : public std::enable_shared_from_this<ControlConnection> {
+ public:
+  /// What is done with the requests. Called from the event loop only, except output_queued() and closed(), which may come from
+  /// within any call to the connection.
+  class User {
+   public:
+    User() = default;
+    User(const User&) = delete;
+    User& operator=(const User&) = delete;
+    virtual void request(pb::Request& request) = 0;
+    virtual void batch(BatchRequest batch) = 0;
+    virtual void read_done() = 0;                        ///< all that one read brought has been passed in
+    [[nodiscard]] virtual bool wants_input() const = 0;  ///< false: stop reading until resume()
+    [[nodiscard]] virtual bool idle() const = 0;         ///< nothing more will be sent to a client that sends nothing more
+    virtual void output_queued() = 0;                    ///< flush() is due
+    virtual void closed() = 0;                           ///< once
+
+   protected:
+    ~User() = default;
+  };
+
+  ControlConnection(asio::local::stream_protocol::socket socket, const ControlLimits& limits, User& user);
+
+  void start() { read(); }
+  /// The user may want input again. Requests that wait here come from a later turn of the event loop.
+  void resume();
+  /// Forgets the user and closes.
+  void detach();
+
+  void send(const pb::Reply& reply);
+  void send(const SharedFrame& frame);
+  void send_error(std::uint64_t id, std::string_view code, std::string message);
+  /// Writes what is queued, as much as the socket takes; the rest follows by itself.
+  void flush();
+  /// Tells why, stops reading, and closes when that is written or after a grace time.
+  void finish(std::string why);
+  void expire_after(std::chrono::milliseconds time);
+
+  [[nodiscard]] Encoding encoding() const { return encoding_; }
+  [[nodiscard]] bool is_closed() const { return state_ == State::closed; }
+
+ private:
+  enum class State : std::uint8_t { open, finishing, closed };
+
+  void read();
+  void on_read(const std::error_code& error, std::size_t size);
+  void process();
+  bool next_frame();
+  bool next_line();
+  void take_request(std::string_view bytes);
+  void end_of_input();
+  void queued();
+  void close();
+  [[nodiscard]] bool may_read() const;
+
+  asio::local::stream_protocol::socket socket_;
+  asio::steady_timer expiry_;
+  const ControlLimits& limits_;
+  User* user_;
+  State state_ = State::open;
+  Encoding encoding_ = Encoding::unknown;
+  ReceiveBuffer input_;
+  OutputQueue output_;
+  pb::Request request_;      ///< reused
+  std::string scratch_;      ///< reused
+  std::size_t scanned_ = 0;  ///< unread bytes without a line end
+  std::size_t wanted_ = 0;   ///< size of the frame that has begun, 0 = not known
+  bool reading_ = false;
+  bool stalled_ = false;  ///< the user wanted no input
+  bool waiting_ = false;  ///< for the socket to take more
+  bool input_ended_ = false;
+};
+
+}  // namespace vsync::io

@@ -1,0 +1,20 @@
+// The core's model in the words of the control protocol.
+#pragma once
+
+#include "core/model/effect.h"
+#include "core/model/status.h"
+#include "io/control_codec.h"
+#include "io/control_server.h"
+
+namespace vsync::io {
+
+void fill(pb::GroupMember& out, const core::GroupMember& member);
+void fill(pb::GroupView& out, const core::GroupView& view);
+/// `previous` names those who left; may be null.
+void fill(pb::ViewEvent& out, const core::ViewInstalled& installed, const core::View* previous, const core::Pid& self);
+void fill(pb::LeaderEvent& out, const core::View& view, const core::Pid& self);
+void fill(pb::Status& out, const core::NodeStatus& status, const NodeInfo& info, const NamedCounters& shell);
+/// Everything but the body. The sender's name is looked up in the group view.
+void fill(pb::MessageBatch& out, const core::DeliverMessages& delivery, const core::GroupView& view);
+
+}  // namespace vsync::io

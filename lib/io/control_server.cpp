@@ -1,0 +1,467 @@
+#include "io/control_server.h"
+
+#include <asio/local/stream_protocol.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+#include <unordered_map>
+
+#include "io/control_model.h"
+#include "io/control_session.h"
+#include "io/control_socket.h"
+
+namespace vsync::io {
+namespace {
+
+using asio::local::stream_protocol;
+
+constexpr std::size_t kTurnedAway = 64;  // connections above the limit that are told so; beyond that they are closed at once
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+/// One event for many connections, made once in each encoding that is needed.
+class Broadcast {
+ public:
+  explicit Broadcast(const pb::Event& event) : event_(event) {}
+
+  void to(ControlConnection& connection) {
+    if (connection.encoding() == Encoding::unknown) {
+      return;  // it has asked for nothing yet
+    }
+    auto& frame = connection.encoding() == Encoding::json ? json_ : binary_;
+    if (!frame) {
+      pb::Reply reply;
+      *reply.mutable_event() = event_;
+      std::string bytes;
+      append_reply(bytes, reply, connection.encoding());
+      frame = SharedFrame{Slice::take(std::move(bytes)), {}};
+    }
+    connection.send(*frame);
+  }
+
+ private:
+  const pb::Event& event_;
+  std::optional<SharedFrame> json_;
+  std::optional<SharedFrame> binary_;
+};
+
+}  // namespace
+
+class ControlServer::Impl final : public ControlSession::Home {
+ public:
+  Impl(asio::io_context& io, ControlOptions options, std::optional<gid_t> admin_group, ListenSocket socket,
+       ControlHandler& handler)
+      : options_(std::move(options)),
+        admin_group_(admin_group),
+        socket_(std::move(socket)),
+        handler_(handler),
+        io_(io),
+        acceptor_(io, stream_protocol(), socket_.release()),
+        retry_(io) {
+    accept();
+  }
+
+  void view_installed(const core::ViewInstalled& effect);
+  void group_view_installed(const core::GroupViewInstalled& effect);
+  void deliver(const core::DeliverMessages& effect);
+  void tell_watchers(const pb::Event& event);
+  void suspicion_changed(const core::SuspicionChanged& effect);
+  void incarnation_over(std::string_view why);
+  void end_of_turn();
+  void shut_down(std::string_view why);
+
+  [[nodiscard]] ControlSession* find(core::ClientId client) {
+    const auto found = sessions_.find(client);
+    return found == sessions_.end() ? nullptr : found->second.get();
+  }
+  [[nodiscard]] std::size_t clients() const { return sessions_.size(); }
+
+ private:
+  /// A group with members here.
+  struct LocalGroup {
+    core::GroupViewPtr view;
+    std::vector<ControlSession*> members;
+  };
+
+  // ControlSession::Home
+  ControlHandler& handler() override { return handler_; }
+  void fill_status(pb::Status& status) override;
+  void start_watch(ControlSession& session) override;
+  void output_queued(ControlSession& session) override;
+  void closed(ControlSession& session) override;
+
+  void accept();
+  void add(stream_protocol::socket socket);
+  [[nodiscard]] bool is_admin(const Credentials& credentials) const;
+  [[nodiscard]] core::ClientId new_client_id();
+  void reap();
+  /// What waits in the event loop may outlive us.
+  [[nodiscard]] std::weak_ptr<void> guard() const { return alive_; }
+
+  ControlOptions options_;
+  std::optional<gid_t> admin_group_;
+  ListenSocket socket_;
+  ControlHandler& handler_;
+  asio::io_context& io_;
+  stream_protocol::acceptor acceptor_;
+  asio::steady_timer retry_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+
+  std::map<core::ClientId, std::unique_ptr<ControlSession>> sessions_;
+  std::unordered_map<core::GroupId, LocalGroup> groups_;
+  std::vector<ControlSession*> watchers_;
+  std::vector<core::ClientId> dirty_;
+  std::vector<core::ClientId> closed_;
+  core::ClientId last_client_ = 0;
+  core::ViewPtr view_;  ///< the last one seen; for names
+  std::uint64_t accepted_ = 0;
+  std::uint64_t turned_away_ = 0;
+  pb::MessageBatch batch_;  ///< reused
+  std::shared_ptr<void> alive_ = std::make_shared<int>();
+};
+
+// ---- clients come and go
+
+void ControlServer::Impl::accept() {
+  acceptor_.async_accept([this, alive = guard()](const std::error_code& error, stream_protocol::socket socket) {
+    if (alive.expired() || error == asio::error::operation_aborted) {
+      return;
+    }
+    if (!error) {
+      add(std::move(socket));
+      accept();
+      return;
+    }
+    // Out of descriptors or memory: the pending client waits until there is something again.
+    retry_.expires_after(kAcceptPause);
+    retry_.async_wait([this, still_alive = guard()](const std::error_code& stopped) {
+      if (!stopped && !still_alive.expired()) {
+        accept();
+      }
+    });
+  });
+}
+
+void ControlServer::Impl::add(stream_protocol::socket socket) {
+  const auto credentials = options_.credentials(socket.native_handle());
+  const bool refused = sessions_.size() >= options_.limits.max_clients;
+  if (refused) {
+    ++turned_away_;
+  }
+  if (!credentials || sessions_.size() >= options_.limits.max_clients + kTurnedAway) {
+    return;
+  }
+  ++accepted_;
+  std::error_code ignored;
+  socket.non_blocking(true, ignored);  // NOLINT(bugprone-unused-return-value): writes say MSG_DONTWAIT anyway
+  const core::ClientId id = new_client_id();
+  auto session = std::make_unique<ControlSession>(id, is_admin(*credentials), refused, options_.limits, *this);
+  session->start(std::move(socket));
+  sessions_.emplace(id, std::move(session));
+}
+
+bool ControlServer::Impl::is_admin(const Credentials& credentials) const {
+  const auto& groups = credentials.groups;
+  return credentials.uid == 0 || credentials.uid == ::geteuid() ||
+         (admin_group_ && std::find(groups.begin(), groups.end(), *admin_group_) != groups.end());
+}
+
+core::ClientId ControlServer::Impl::new_client_id() {
+  do {
+    ++last_client_;
+  } while (last_client_ == 0 || sessions_.contains(last_client_));
+  return last_client_;
+}
+
+void ControlServer::Impl::closed(ControlSession& session) {
+  // We may be in the middle of an effect: the core hears of it in a turn of its own.
+  if (closed_.empty()) {
+    asio::post(io_, [this, alive = guard()] {
+      if (!alive.expired()) {
+        reap();
+      }
+    });
+  }
+  closed_.push_back(session.id());
+}
+
+void ControlServer::Impl::reap() {
+  for (const core::ClientId id : std::exchange(closed_, {})) {
+    ControlSession* const session = find(id);
+    for (const core::GroupId group : session->groups) {
+      std::erase(groups_.at(group).members, session);
+    }
+    std::erase(watchers_, session);
+    sessions_.erase(id);
+    handler_.input(core::ClientGone{id});
+  }
+}
+
+void ControlServer::Impl::shut_down(std::string_view why) {
+  std::error_code ignored;
+  acceptor_.close(ignored);  // NOLINT(bugprone-unused-return-value): nothing can be done
+  retry_.cancel();
+  for (const auto& [id, session] : sessions_) {
+    session->connection().finish(std::string(why));
+  }
+}
+
+// ---- output
+
+void ControlServer::Impl::output_queued(ControlSession& session) {
+  if (!std::exchange(session.dirty, true)) {
+    dirty_.push_back(session.id());
+  }
+}
+
+void ControlServer::Impl::end_of_turn() {
+  for (const core::ClientId id : dirty_) {
+    if (ControlSession* const session = find(id)) {
+      session->dirty = false;
+      session->connection().flush();
+    }
+  }
+  dirty_.clear();
+}
+
+void ControlServer::Impl::tell_watchers(const pb::Event& event) {
+  Broadcast broadcast(event);
+  for (ControlSession* const watcher : watchers_) {
+    broadcast.to(watcher->connection());
+  }
+}
+
+// ---- status and watch
+
+void ControlServer::Impl::fill_status(pb::Status& status) {
+  auto counters = handler_.counters();
+  counters.emplace_back("clients_accepted", accepted_);
+  counters.emplace_back("clients_turned_away", turned_away_);
+  fill(status, handler_.status(), handler_.info(), counters);
+  const auto uptime = std::chrono::steady_clock::now() - started_;
+  status.set_uptime_us(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(uptime).count()));
+  status.set_clients(static_cast<std::uint32_t>(sessions_.size()));
+}
+
+void ControlServer::Impl::start_watch(ControlSession& session) {
+  watchers_.push_back(&session);
+  const core::NodeStatus status = handler_.status();
+  const auto tell = [&](auto fill_event) {
+    pb::Reply reply;
+    fill_event(*reply.mutable_event());
+    session.connection().send(reply);
+  };
+  if (status.view) {
+    tell([&](pb::Event& event) { fill(*event.mutable_view(), {status.view, 0, {}}, nullptr, status.self.pid); });
+  }
+  tell([&](pb::Event& event) { event.mutable_quorum()->set_has(status.has_quorum); });
+  if (status.view) {
+    tell([&](pb::Event& event) { fill(*event.mutable_leader(), *status.view, status.self.pid); });
+  }
+  for (const auto& group : status.groups) {
+    tell([&](pb::Event& event) { fill(*event.mutable_group_view(), *group); });
+  }
+}
+
+void ControlServer::Impl::view_installed(const core::ViewInstalled& effect) {
+  const core::Pid self = handler_.info().self.pid;
+  pb::Event event;
+  fill(*event.mutable_view(), effect, view_.get(), self);
+  tell_watchers(event);
+  const bool leader_changed = !view_ || view_->leader() != effect.view->leader();
+  view_ = effect.view;
+  if (leader_changed) {
+    pb::Event leader;
+    fill(*leader.mutable_leader(), *view_, self);
+    tell_watchers(leader);
+  }
+}
+
+void ControlServer::Impl::suspicion_changed(const core::SuspicionChanged& effect) {
+  pb::Event event;
+  pb::SuspectEvent& suspect = *event.mutable_suspect();
+  suspect.set_node(effect.peer.node);
+  if (const core::Member* const member = view_ ? view_->find(effect.peer) : nullptr) {
+    suspect.set_name(member->name);
+  }
+  suspect.set_evidence(std::string(to_string(effect.evidence)));
+  suspect.set_why(effect.why);
+  const auto silence = std::chrono::duration_cast<std::chrono::microseconds>(effect.silence).count();
+  suspect.set_silence_us(static_cast<std::uint64_t>(std::max<std::int64_t>(silence, 0)));
+  tell_watchers(event);
+}
+
+// ---- groups
+
+void ControlServer::Impl::group_view_installed(const core::GroupViewInstalled& effect) {
+  const core::GroupView& view = *effect.group_view;
+  const core::Pid self = handler_.info().self.pid;
+  std::vector<ControlSession*> members;
+  for (const core::GroupMember& member : view.members) {
+    // A client that is gone stays in the view until its departure is delivered (G2).
+    if (ControlSession* const session = member.pid == self ? find(member.client) : nullptr) {
+      members.push_back(session);
+    }
+  }
+  LocalGroup& local = groups_[view.group];
+  for (ControlSession* const session : local.members) {
+    session->groups.erase(view.group);
+  }
+  pb::Event event;
+  fill(*event.mutable_group_view(), view);
+  Broadcast broadcast(event);
+  for (ControlSession* const session : members) {
+    session->groups.insert(view.group);
+    broadcast.to(session->connection());
+  }
+  for (ControlSession* const watcher : watchers_) {
+    if (!watcher->groups.contains(view.group)) {
+      broadcast.to(watcher->connection());
+    }
+  }
+  if (members.empty()) {
+    groups_.erase(view.group);
+  } else {
+    local = {effect.group_view, std::move(members)};
+  }
+}
+
+void ControlServer::Impl::deliver(const core::DeliverMessages& effect) {
+  const auto found = groups_.find(effect.group);
+  if (found == groups_.end()) {
+    return;  // all our members are gone
+  }
+  batch_.Clear();
+  fill(batch_, effect, *found->second.view);
+  std::optional<SharedFrame> json;
+  std::optional<SharedFrame> binary;
+  for (ControlSession* const session : found->second.members) {
+    ControlConnection& connection = session->connection();
+    if (connection.encoding() == Encoding::json) {
+      connection.send(json ? *json : json.emplace(encode_messages(batch_, effect.body)));
+    } else {
+      connection.send(binary ? *binary : binary.emplace(encode_batch(batch_, effect.body)));
+    }
+  }
+}
+
+void ControlServer::Impl::incarnation_over(std::string_view why) {
+  for (const auto& [group, local] : std::exchange(groups_, {})) {
+    pb::Event event;
+    event.mutable_excluded()->set_group(local.view->name);
+    event.mutable_excluded()->set_why(why.data(), why.size());
+    Broadcast broadcast(event);
+    for (ControlSession* const session : local.members) {
+      session->groups.clear();
+      broadcast.to(session->connection());
+    }
+  }
+  pb::Event event;
+  event.mutable_excluded()->set_why(why.data(), why.size());
+  tell_watchers(event);
+  for (const auto& [id, session] : sessions_) {
+    session->incarnation_over(std::string(why));
+  }
+  view_.reset();
+}
+
+// ---- the public face
+
+ControlServer::ControlServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ControlServer::~ControlServer() = default;
+
+Result<std::unique_ptr<ControlServer>> ControlServer::open(asio::io_context& io, ControlOptions options,
+                                                           ControlHandler& handler) {
+  std::optional<gid_t> group;
+  if (!options.admin_group.empty()) {
+    const auto found = find_group(options.admin_group);
+    if (!found) {
+      return tl::unexpected(found.error());
+    }
+    group = *found;
+  }
+  auto socket =
+      options.listen_fd >= 0 ? ListenSocket::adopt(options.listen_fd) : ListenSocket::create(options.path, options.mode, group);
+  if (!socket) {
+    return tl::unexpected(socket.error());
+  }
+  return std::unique_ptr<ControlServer>(
+      new ControlServer(std::make_unique<Impl>(io, std::move(options), group, std::move(*socket), handler)));
+}
+
+void ControlServer::apply(const core::ViewInstalled& effect) {
+  impl_->view_installed(effect);
+}
+
+void ControlServer::apply(const core::GroupViewInstalled& effect) {
+  impl_->group_view_installed(effect);
+}
+
+void ControlServer::apply(const core::DeliverMessages& effect) {
+  impl_->deliver(effect);
+}
+
+void ControlServer::apply(const core::SendOutcome& effect) {
+  if (ControlSession* const session = impl_->find(effect.client)) {
+    session->outcome(effect);
+  }
+}
+
+void ControlServer::apply(const core::RequestDone& effect) {
+  if (ControlSession* const session = impl_->find(effect.client)) {
+    session->done(effect);
+  }
+}
+
+void ControlServer::apply(const core::RequestRefused& effect) {
+  if (ControlSession* const session = impl_->find(effect.client)) {
+    session->refused(effect);
+  }
+}
+
+void ControlServer::apply(const core::PauseClient& effect) {
+  if (ControlSession* const session = impl_->find(effect.client)) {
+    session->pause(effect.paused);
+  }
+}
+
+void ControlServer::apply(const core::QuorumChanged& effect) {
+  pb::Event event;
+  event.mutable_quorum()->set_has(effect.has);
+  impl_->tell_watchers(event);
+}
+
+void ControlServer::apply(const core::SuspicionChanged& effect) {
+  impl_->suspicion_changed(effect);
+}
+
+void ControlServer::apply(const core::Excluded& effect) {
+  incarnation_over(effect.why);
+}
+
+void ControlServer::apply(const core::LeftCluster&) {
+  incarnation_over("this daemon left the cluster");
+}
+
+void ControlServer::incarnation_over(std::string_view why) {
+  impl_->incarnation_over(why);
+}
+
+void ControlServer::end_of_turn() {
+  impl_->end_of_turn();
+}
+
+void ControlServer::shut_down(std::string_view why) {
+  impl_->shut_down(why);
+}
+
+std::size_t ControlServer::clients() const {
+  return impl_->clients();
+}
+
+}  // namespace vsync::io

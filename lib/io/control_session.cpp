@@ -1,0 +1,443 @@
+#include "io/control_session.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "io/control_model.h"
+
+namespace vsync::io {
+namespace {
+
+constexpr std::uint32_t kProtocol = 1;
+constexpr std::size_t kMaxName = 255;
+constexpr std::size_t kMaxPeers = 64;
+constexpr std::size_t kCollect = std::size_t{64} << 10U;  // bytes of single sends that become one
+
+bool is_group_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxName && valid_utf8(name, true);
+}
+
+bool is_label(std::string_view name) {
+  return name.size() <= kMaxName && valid_utf8(name, true);
+}
+
+bool for_admins(pb::Request::KindCase kind) {
+  switch (kind) {
+    case pb::Request::kClusterJoin:
+    case pb::Request::kClusterLeave:
+    case pb::Request::kEvict:
+    case pb::Request::kLogLevel:
+    case pb::Request::kReload:
+    case pb::Request::kColdStart:
+      return true;
+    case pb::Request::kHello:
+    case pb::Request::kStatus:
+    case pb::Request::kWatch:
+    case pb::Request::kJoin:
+    case pb::Request::kLeave:
+    case pb::Request::kSend:
+    case pb::Request::kSendBatch:
+    case pb::Request::KIND_NOT_SET:
+      return false;
+  }
+  return true;
+}
+
+constexpr std::string_view kGroupNameRule = "a group's name has 1 to 255 bytes of printable UTF-8";
+
+}  // namespace
+
+ControlSession::~ControlSession() {
+  if (connection_) {
+    connection_->detach();
+  }
+}
+
+void ControlSession::start(asio::local::stream_protocol::socket socket) {
+  connection_ = std::make_shared<ControlConnection>(std::move(socket), limits_, *this);
+  if (refused_) {
+    connection_->expire_after(std::chrono::seconds(1));
+  }
+  connection_->start();
+}
+
+// ---- requests
+
+bool ControlSession::turned_away(std::uint64_t id) {
+  if (refused_) {
+    error(id, "too_many", "this daemon serves " + std::to_string(limits_.max_clients) + " clients at a time; come again later");
+    connection_->finish("too many clients");
+  }
+  return refused_;
+}
+
+void ControlSession::request(pb::Request& request) {
+  if (request.kind_case() != pb::Request::kSend) {
+    submit_collected();  // order is kept
+  }
+  if (turned_away(request.id())) {
+    return;
+  }
+  if (for_admins(request.kind_case()) && !admin_) {
+    error(request.id(), "denied", "only root, the daemon's own user and members of its admin group may do this");
+    return;
+  }
+  switch (request.kind_case()) {
+    case pb::Request::kHello:
+      return hello(request);
+    case pb::Request::kStatus:
+      return status(request);
+    case pb::Request::kWatch:
+      return watch(request);
+    case pb::Request::kJoin:
+      return join(request);
+    case pb::Request::kLeave:
+      return leave(request);
+    case pb::Request::kSend:
+      return send(request);
+    case pb::Request::kClusterJoin:
+      return cluster_join(request);
+    case pb::Request::kClusterLeave:
+      return home_.handler().input(core::AdminLeave{id_, expect(request.id(), pb::Request::kClusterLeave)});
+    case pb::Request::kEvict:
+      return evict(request);
+    case pb::Request::kLogLevel:
+      return log_level(request);
+    case pb::Request::kReload:
+      return reload(request);
+    case pb::Request::kColdStart:
+      return home_.handler().input(core::AdminColdStart{id_, expect(request.id(), pb::Request::kColdStart)});
+    case pb::Request::kSendBatch:  // comes as batch()
+    case pb::Request::KIND_NOT_SET:
+      return error(request.id(), "bad_request", "the request names nothing to do");
+  }
+}
+
+void ControlSession::hello(const pb::Request& request) {
+  pb::Reply reply;
+  reply.set_id(request.id());
+  pb::HelloReply& hello = *reply.mutable_hello();
+  const NodeInfo info = home_.handler().info();
+  hello.set_version(info.version);
+  hello.set_protocol(kProtocol);
+  hello.set_node(info.self.pid.node);
+  hello.set_name(info.self.name);
+  if (!info.uuid.none()) {
+    hello.set_cluster(to_string(info.uuid));
+  }
+  hello.set_client(id_);
+  hello.set_max_message(limits_.max_message);
+  hello.set_max_frame(limits_.max_frame);
+  hello.set_max_in_flight(limits_.max_in_flight);
+  connection_->send(reply);
+}
+
+void ControlSession::status(const pb::Request& request) {
+  pb::Reply reply;
+  reply.set_id(request.id());
+  home_.fill_status(*reply.mutable_status());
+  connection_->send(reply);
+}
+
+void ControlSession::watch(const pb::Request& request) {
+  pb::Reply reply;
+  reply.set_id(request.id());
+  reply.mutable_watch();
+  connection_->send(reply);
+  if (!std::exchange(watching_, true)) {
+    home_.start_watch(*this);
+  }
+}
+
+void ControlSession::join(pb::Request& request) {
+  pb::JoinRequest& join = *request.mutable_join();
+  if (!is_group_name(join.group())) {
+    return error(request.id(), "bad_request", std::string(kGroupNameRule));
+  }
+  if (!is_label(join.member_name())) {
+    return error(request.id(), "bad_request", "a member's name has up to 255 bytes of printable UTF-8");
+  }
+  if (groups.size() + joining_ >= limits_.max_groups) {
+    return error(request.id(), "too_many", "one connection is in at most " + std::to_string(limits_.max_groups) + " groups");
+  }
+  ++joining_;
+  core::ClientJoin input;
+  input.client = id_;
+  input.request = expect(request.id(), pb::Request::kJoin);
+  input.group = std::move(*join.mutable_group());
+  input.member_name = std::move(*join.mutable_member_name());
+  input.policy.total_only = join.total_only();
+  home_.handler().input(std::move(input));
+}
+
+void ControlSession::leave(pb::Request& request) {
+  if (!is_group_name(request.leave().group())) {
+    return error(request.id(), "bad_request", std::string(kGroupNameRule));
+  }
+  home_.handler().input(
+      core::ClientLeave{id_, expect(request.id(), pb::Request::kLeave), std::move(*request.mutable_leave()->mutable_group())});
+}
+
+void ControlSession::cluster_join(const pb::Request& request) {
+  const auto& peers = request.cluster_join().peers();
+  const bool labels = std::all_of(peers.begin(), peers.end(), [](const auto& peer) { return !peer.empty() && is_label(peer); });
+  if (peers.empty() || static_cast<std::size_t>(peers.size()) > kMaxPeers || !labels) {
+    return error(request.id(), "bad_request",
+                 "cluster_join names 1 to " + std::to_string(kMaxPeers) + " peers, each HOST or HOST:PORT");
+  }
+  if (const auto taken = home_.handler().cluster_join({peers.begin(), peers.end()}); !taken) {
+    return error(request.id(), "bad_request", taken.error().message);
+  }
+  home_.handler().input(core::AdminJoin{id_, expect(request.id(), pb::Request::kClusterJoin)});
+}
+
+void ControlSession::evict(pb::Request& request) {
+  pb::Evict& evict = *request.mutable_evict();
+  if (evict.member().empty() || !is_label(evict.member()) || !is_label(evict.why())) {
+    return error(request.id(), "bad_request", "evict names a member by node id or name, and may say why in up to 255 bytes");
+  }
+  core::AdminEvict input;
+  input.client = id_;
+  const char* const end = evict.member().data() + evict.member().size();
+  const auto parsed = std::from_chars(evict.member().data(), end, input.node);
+  if (parsed.ec != std::errc() || parsed.ptr != end) {
+    input.node = 0;
+    input.name = evict.member();
+  } else if (input.node == 0) {
+    return error(request.id(), "no_such_member", "node ids start at 1");
+  }
+  input.why = std::move(*evict.mutable_why());
+  input.request = expect(request.id(), pb::Request::kEvict);
+  home_.handler().input(std::move(input));
+}
+
+void ControlSession::log_level(const pb::Request& request) {
+  if (const auto set = home_.handler().set_log_level(request.log_level().level(), request.log_level().subsystem()); !set) {
+    return error(request.id(), "bad_request", set.error().message);
+  }
+  pb::Reply reply;
+  reply.set_id(request.id());
+  reply.mutable_log_level();
+  connection_->send(reply);
+}
+
+void ControlSession::reload(const pb::Request& request) {
+  auto report = home_.handler().reload();
+  if (!report) {
+    return error(request.id(), "failed", report.error().message);
+  }
+  pb::Reply reply;
+  reply.set_id(request.id());
+  *reply.mutable_reload()->mutable_applied() = {report->applied.begin(), report->applied.end()};
+  *reply.mutable_reload()->mutable_needs_restart() = {report->needs_restart.begin(), report->needs_restart.end()};
+  connection_->send(reply);
+}
+
+// ---- sends
+
+void ControlSession::send(pb::Request& request) {
+  if (turned_away(request.id())) {
+    return;
+  }
+  const pb::SendRequest& send = request.send();
+  const bool text = send.has_text();
+  const std::string& content = text ? send.text() : send.payload();
+  const auto service = to_core(send.service());
+  if (!is_group_name(send.group())) {
+    return error(request.id(), "bad_request", std::string(kGroupNameRule));
+  }
+  if (!service) {
+    return error(request.id(), "bad_request", "the service is TOTAL, FIFO or CAUSAL");
+  }
+  if (content.size() > limits_.max_message) {
+    return error(
+        request.id(), "too_large",
+        "a message of " + std::to_string(content.size()) + " bytes; " + std::to_string(limits_.max_message) + " are allowed");
+  }
+  const bool same = collected_.count > 0 && request.id() == collected_first_ + collected_.count &&
+                    *service == collected_.service && text == collected_.text && send.in_view() == collected_.in_view &&
+                    send.group() == collected_.group && collected_body_.size() + content.size() <= kCollect;
+  if (!same) {
+    submit_collected();
+    collected_ = {id_, 0, send.group(), *service, text, 0, send.in_view(), {}};
+    collected_first_ = request.id();
+  }
+  ++collected_.count;
+  append_message(collected_body_, content);
+}
+
+void ControlSession::submit_collected() {
+  if (collected_.count > 0) {
+    collected_.body = Slice::take(std::exchange(collected_body_, {}));
+    submit(std::exchange(collected_, {id_, 0, {}, core::Service::total, false, 0, 0, {}}), collected_first_, pb::Request::kSend);
+  }
+}
+
+void ControlSession::batch(BatchRequest batch) {
+  submit_collected();
+  if (turned_away(batch.id)) {
+    return;
+  }
+  const auto service = to_core(batch.service);
+  if (!is_group_name(batch.group)) {
+    return error(batch.id, "bad_request", std::string(kGroupNameRule));
+  }
+  if (!service) {
+    return error(batch.id, "bad_request", "the service is TOTAL, FIFO or CAUSAL");
+  }
+  if (auto fault = check_body(batch.body.view(), batch.count, batch.text, limits_.max_message)) {
+    return error(batch.id, fault->code, std::move(fault->message));
+  }
+  submit({id_, 0, std::move(batch.group), *service, batch.text, batch.count, batch.in_view, std::move(batch.body)}, batch.id,
+         pb::Request::kSendBatch);
+}
+
+void ControlSession::submit(core::ClientSend send, std::uint64_t id, pb::Request::KindCase kind) {
+  send.request = expect(id, kind, send.count);
+  home_.handler().input(std::move(send));
+}
+
+core::RequestId ControlSession::expect(std::uint64_t id, pb::Request::KindCase kind, std::uint32_t count) {
+  const core::RequestId request = next_request_;
+  next_request_ += count;
+  unanswered_.emplace_hint(unanswered_.end(), request, Pending{kind, id, count, count});
+  return request;
+}
+
+// ---- effects
+
+void ControlSession::outcome(const core::SendOutcome& effect) {
+  auto found = unanswered_.upper_bound(effect.request);
+  if (found == unanswered_.begin()) {
+    return;
+  }
+  --found;
+  Pending& pending = found->second;
+  const std::uint64_t offset = effect.request - found->first;
+  if (offset + effect.count > pending.count || effect.count > pending.unanswered) {
+    return;  // answered before, when an incarnation was over
+  }
+  answer_sends(pending, static_cast<std::uint32_t>(offset), effect);
+  pending.unanswered -= effect.count;
+  if (pending.unanswered == 0) {
+    unanswered_.erase(found);
+  }
+}
+
+void ControlSession::answer_sends(const Pending& pending, std::uint32_t offset, const core::SendOutcome& effect) {
+  const bool delivered = effect.outcome == core::Outcome::delivered;
+  pb::Reply reply;
+  if (pending.kind == pb::Request::kSendBatch) {
+    reply.set_id(pending.id + offset);
+    pb::SendBatchReply& answer = *reply.mutable_send_batch();
+    answer.set_count(effect.count);
+    answer.set_outcome(delivered ? pb::DELIVERED : effect.outcome == core::Outcome::unknown ? pb::UNKNOWN : pb::NOT_DELIVERED);
+    answer.set_view(effect.view);
+    answer.set_position(effect.position);
+    answer.set_code(effect.code.data(), effect.code.size());
+    connection_->send(reply);
+    return;
+  }
+  const std::string_view word = to_string(effect.outcome);
+  for (std::uint32_t i = 0; i < effect.count; ++i) {
+    reply.set_id(pending.id + offset + i);
+    pb::SendReply& answer = *reply.mutable_send();
+    answer.set_outcome(word.data(), word.size());
+    answer.set_view(effect.view);
+    answer.set_position(delivered ? effect.position + i : 0);
+    answer.set_code(effect.code.data(), effect.code.size());
+    connection_->send(reply);
+  }
+}
+
+void ControlSession::done(const core::RequestDone& effect) {
+  const auto found = unanswered_.find(effect.request);
+  if (found == unanswered_.end()) {
+    return;
+  }
+  const Pending pending = found->second;
+  unanswered_.erase(found);
+  pb::Reply reply;
+  reply.set_id(pending.id);
+  switch (pending.kind) {
+    case pb::Request::kJoin:
+      --joining_;
+      reply.mutable_join();
+      if (effect.group_view) {
+        fill(*reply.mutable_join()->mutable_view(), *effect.group_view);
+      }
+      break;
+    case pb::Request::kLeave:
+      reply.mutable_leave();
+      break;
+    case pb::Request::kClusterJoin:
+      reply.mutable_cluster_join();
+      break;
+    case pb::Request::kClusterLeave:
+      reply.mutable_cluster_leave();
+      break;
+    case pb::Request::kEvict:
+      reply.mutable_evict();
+      break;
+    case pb::Request::kColdStart:
+      reply.mutable_cold_start();
+      break;
+    case pb::Request::kSend:  // sends have outcomes
+    case pb::Request::kSendBatch:
+    case pb::Request::kHello:  // the rest is answered at once
+    case pb::Request::kStatus:
+    case pb::Request::kWatch:
+    case pb::Request::kLogLevel:
+    case pb::Request::kReload:
+    case pb::Request::KIND_NOT_SET:
+      return;
+  }
+  connection_->send(reply);
+}
+
+void ControlSession::refused(const core::RequestRefused& effect) {
+  const auto found = unanswered_.find(effect.request);
+  if (found != unanswered_.end()) {
+    const Pending pending = found->second;
+    unanswered_.erase(found);
+    refuse(pending, effect.code, effect.message);
+  }
+}
+
+/// A refused batch has one error; single sends that travelled together have one each.
+void ControlSession::refuse(const Pending& pending, std::string_view code, const std::string& message) {
+  joining_ -= pending.kind == pb::Request::kJoin ? 1 : 0;
+  const std::uint32_t errors = pending.kind == pb::Request::kSend ? pending.count : 1;
+  for (std::uint32_t i = 0; i < errors; ++i) {
+    error(pending.id + i, code, message);
+  }
+}
+
+void ControlSession::pause(bool paused) {
+  paused_ = paused;
+  if (!paused) {
+    connection_->resume();
+  }
+}
+
+void ControlSession::incarnation_over(const std::string& why) {
+  for (const auto& [request, pending] : std::exchange(unanswered_, {})) {
+    if (pending.kind == pb::Request::kSend || pending.kind == pb::Request::kSendBatch) {
+      // The core answers the messages of one input in order, so the rest is at the end.
+      core::SendOutcome unknown;
+      unknown.count = pending.unanswered;
+      unknown.code = "excluded";
+      answer_sends(pending, pending.count - pending.unanswered, unknown);
+    } else {
+      refuse(pending, "excluded", why);
+    }
+  }
+  pause(false);
+}
+
+void ControlSession::error(std::uint64_t id, std::string_view code, std::string message) {
+  connection_->send_error(id, code, std::move(message));
+}
+
+}  // namespace vsync::io

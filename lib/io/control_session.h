@@ -1,0 +1,111 @@
+// The requests of one client: checked, permitted, passed to the core, and answered when the core's effects say so.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "io/control_connection.h"
+
+namespace vsync::io {
+
+/// One client. The core sees requests under numbers of ours, so whatever ids a client chooses cannot confuse anybody but itself.
+class ControlSession final : public ControlConnection::User {
+ public:
+  /// What a session needs from the server.
+  class Home {
+   public:
+    Home() = default;
+    Home(const Home&) = delete;
+    Home& operator=(const Home&) = delete;
+    virtual ControlHandler& handler() = 0;
+    virtual void fill_status(pb::Status& status) = 0;
+    virtual void start_watch(ControlSession& session) = 0;  ///< sends the present state
+    virtual void output_queued(ControlSession& session) = 0;
+    virtual void closed(ControlSession& session) = 0;
+
+   protected:
+    ~Home() = default;
+  };
+
+  /// `refused`: there are too many clients; the first request is answered so and the connection closed.
+  ControlSession(core::ClientId id, bool admin, bool refused, const ControlLimits& limits, Home& home)
+      : id_(id), admin_(admin), refused_(refused), limits_(limits), home_(home) {}
+  ControlSession(const ControlSession&) = delete;
+  ControlSession& operator=(const ControlSession&) = delete;
+  ~ControlSession();
+
+  void start(asio::local::stream_protocol::socket socket);
+
+  // ---- effects
+  void outcome(const core::SendOutcome& effect);
+  void done(const core::RequestDone& effect);
+  void refused(const core::RequestRefused& effect);
+  void pause(bool paused);
+  void incarnation_over(const std::string& why);
+
+  [[nodiscard]] core::ClientId id() const { return id_; }
+  [[nodiscard]] ControlConnection& connection() { return *connection_; }
+  [[nodiscard]] bool watching() const { return watching_; }
+
+  std::set<core::GroupId> groups;  ///< the groups it is in; kept by the server
+  bool dirty = false;              ///< waits for end_of_turn(); kept by the server
+
+ private:
+  /// An unanswered request, or messages with consecutive ids. Its number at the core is the key.
+  struct Pending {
+    pb::Request::KindCase kind = pb::Request::KIND_NOT_SET;
+    std::uint64_t id = 0;  ///< the client's, of the first message
+    std::uint32_t count = 1;
+    std::uint32_t unanswered = 1;
+  };
+  using Unanswered = std::map<core::RequestId, Pending>;
+
+  // ControlConnection::User
+  void request(pb::Request& request) override;
+  void batch(BatchRequest batch) override;
+  void read_done() override { submit_collected(); }
+  [[nodiscard]] bool wants_input() const override { return !paused_ && unanswered_.size() < limits_.max_requests; }
+  [[nodiscard]] bool idle() const override { return unanswered_.empty() && groups.empty() && !watching_; }
+  void output_queued() override { home_.output_queued(*this); }
+  void closed() override { home_.closed(*this); }
+
+  bool turned_away(std::uint64_t id);
+  void hello(const pb::Request& request);
+  void status(const pb::Request& request);
+  void watch(const pb::Request& request);
+  void join(pb::Request& request);
+  void leave(pb::Request& request);
+  void send(pb::Request& request);
+  void cluster_join(const pb::Request& request);
+  void evict(pb::Request& request);
+  void log_level(const pb::Request& request);
+  void reload(const pb::Request& request);
+
+  void submit(core::ClientSend send, std::uint64_t id, pb::Request::KindCase kind);
+  void submit_collected();
+  core::RequestId expect(std::uint64_t id, pb::Request::KindCase kind, std::uint32_t count = 1);
+  void error(std::uint64_t id, std::string_view code, std::string message);
+  void answer_sends(const Pending& pending, std::uint32_t offset, const core::SendOutcome& effect);
+  void refuse(const Pending& pending, std::string_view code, const std::string& message);
+
+  const core::ClientId id_;
+  const bool admin_;
+  const bool refused_;
+  const ControlLimits& limits_;
+  Home& home_;
+  std::shared_ptr<ControlConnection> connection_;
+  Unanswered unanswered_;
+  core::RequestId next_request_ = 1;
+  std::size_t joining_ = 0;  ///< unanswered joins
+  bool paused_ = false;
+  bool watching_ = false;
+
+  core::ClientSend collected_;         ///< single sends that can travel as one; count 0 = none
+  std::uint64_t collected_first_ = 0;  ///< the client's id of the first
+  std::string collected_body_;
+};
+
+}  // namespace vsync::io
