@@ -326,7 +326,7 @@ void Network::send(ProcessId from, HostId to, const Datagram& datagram) {
   for (int i = 0; i < copies; ++i) {
     scheduler_.after(latency(host, to), [this, host, to, datagram] {
       const auto target = machines_.process_on(to);
-      if (target && !blocked(host, to) && holds_.count({host, to}) == 0) {
+      if (target && !blocked(host, to)) {
         machines_.input(*target, DatagramReceived{datagram});
       }
     });

@@ -242,8 +242,8 @@ void World::arm_timer(const std::shared_ptr<Process>& process) {
     return;
   }
   const auto version = ++process->timer;
-  // A timer is never exactly on time.
-  const auto when = std::max(deadline, now()) + Duration(rng_.below(100'000) + 1);
+  const auto late = rng_.below(static_cast<std::uint64_t>(setup_.timer_late_max.count()) + 1);
+  const auto when = std::max(deadline, now()) + Duration(late + 1);
   scheduler_.at(when, [this, process, version] {
     if (process->timer == version && !process->turn_due) {
       turn(process);

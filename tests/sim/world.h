@@ -32,7 +32,8 @@ struct Setup {
   std::vector<core::Voter> static_voters;
   Duration write_min = std::chrono::microseconds(100);
   Duration write_max = std::chrono::milliseconds(3);
-  Duration turn_max = std::chrono::microseconds(200);  ///< a turn begins this long after its first input, at most
+  Duration turn_max = std::chrono::microseconds(200);        ///< a turn begins this long after its first input, at most
+  Duration timer_late_max = std::chrono::microseconds(100);  ///< no timer is exactly on time
   bool core_trace = true;
 };
 

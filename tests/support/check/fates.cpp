@@ -25,17 +25,18 @@ void judge(const History& history, const Pid& pid, const trace::Fate& fate, Repo
   }
   const auto stays = history.stays().find(fate.view);
   const auto* view = history.view(fate.view);
-  const auto rank = view == nullptr ? std::nullopt : view->rank_of(pid);
+  const auto rank = view == nullptr ? std::optional<Rank>{} : view->rank_of(pid);
   const auto* sent = history.sent(fate.view, pid, fate.first);
   if (stays == history.stays().end() || !rank) {
     report.violation("C3 fates", name(pid, fate) + " in a view that it was not in");
     return;
   }
+  const Rank sender = rank.value_or(0);
   const bool total = sent != nullptr && sent->send->service == Service::total;
   const Seq last = fate.first + fate.count - 1;
   for (const auto* stay : stays->second) {
-    const bool has = stay->delivered[*rank] >= last;
-    const bool some = stay->delivered[*rank] >= fate.first;
+    const bool has = stay->delivered[sender] >= last;
+    const bool some = stay->delivered[sender] >= fate.first;
     const bool goes_on = stay->next != 0;
     if (fate.outcome == Outcome::delivered && !has && (goes_on || (total && stay->pid == pid))) {
       report.violation("C3 fates", name(pid, fate) + ", " + to_string(stay->pid) + " did not deliver it");
