@@ -124,7 +124,7 @@ void write_frame(Gather& out, const core::Data& frame, const Context& context) {
 }
 
 void write_frame(Gather& out, const core::Forward& frame, const Context& context) {
-  write_run_frames(out, frame.runs, kHeaderSize, [&](std::size_t size) {
+  write_run_frames(out, frame.runs, kHeaderSize + kForwardHead, [&](std::size_t size) {
     write_header(out.head(), size, pb::FORWARD, frame.view, context);
     out.head().put(frame.ballot.round).put(frame.ballot.node).put(frame.sender);
   });
