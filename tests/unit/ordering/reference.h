@@ -57,6 +57,9 @@ class Reference {
           again = true;
         }
       }
+      if (again) {
+        continue;  // R5: exhaustively first
+      }
       if (const auto total = total_ready()) {
         out.push_back(take(total->first, total->second));
         again = true;
