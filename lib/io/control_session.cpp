@@ -255,22 +255,22 @@ void ControlSession::send(pb::Request& request) {
         request.id(), "too_large",
         "a message of " + std::to_string(content.size()) + " bytes; " + std::to_string(limits_.max_message) + " are allowed");
   }
-  const bool same = collected_.count > 0 && request.id() == collected_first_ + collected_.count &&
-                    *service == collected_.service && text == collected_.text && send.in_view() == collected_.in_view &&
-                    send.group() == collected_.group && collected_body_.size() + content.size() <= kCollect;
-  if (!same) {
+  const bool fits = collected_ && request.id() == collected_first_ + collected_->count && *service == collected_->service &&
+                    text == collected_->text && send.in_view() == collected_->in_view && send.group() == collected_->group &&
+                    collected_body_.size() + content.size() <= kCollect;
+  if (!fits) {
     submit_collected();
-    collected_ = {id_, 0, send.group(), *service, text, 0, send.in_view(), {}};
+    collected_ = core::ClientSend{id_, 0, send.group(), *service, text, 0, send.in_view(), {}};
     collected_first_ = request.id();
   }
-  ++collected_.count;
+  ++collected_->count;
   append_message(collected_body_, content);
 }
 
 void ControlSession::submit_collected() {
-  if (collected_.count > 0) {
-    collected_.body = Slice::take(std::exchange(collected_body_, {}));
-    submit(std::exchange(collected_, {id_, 0, {}, core::Service::total, false, 0, 0, {}}), collected_first_, pb::Request::kSend);
+  if (auto send = std::exchange(collected_, std::nullopt)) {
+    send->body = Slice::take(std::exchange(collected_body_, {}));
+    submit(std::move(*send), collected_first_, pb::Request::kSend);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -103,8 +104,8 @@ class ControlSession final : public ControlConnection::User {
   bool paused_ = false;
   bool watching_ = false;
 
-  core::ClientSend collected_;         ///< single sends that can travel as one; count 0 = none
-  std::uint64_t collected_first_ = 0;  ///< the client's id of the first
+  std::optional<core::ClientSend> collected_;  ///< single sends that travel as one
+  std::uint64_t collected_first_ = 0;          ///< the client's id of the first
   std::string collected_body_;
 };
 

@@ -1,0 +1,115 @@
+// A daemon without a cluster: the real control socket around a group service of one node, in a thread of its own.
+#pragma once
+
+#include <unistd.h>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <atomic>
+#include <filesystem>
+#include <future>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "io/control_server.h"
+
+namespace vsync::test {
+
+/// A directory that goes with the test.
+class TempDir {
+ public:
+  TempDir() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "vsync-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) {
+      throw std::runtime_error("no temporary directory");
+    }
+    path_ = pattern;
+  }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  ~TempDir() { std::filesystem::remove_all(path_); }
+  [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+/// Every request is done at once, like a cluster of one member would do it. Its state is touched on its own thread only: use
+/// run().
+class FakeDaemon final : public io::ControlHandler {
+ public:
+  explicit FakeDaemon(io::ControlOptions options);
+  FakeDaemon(const FakeDaemon&) = delete;
+  FakeDaemon& operator=(const FakeDaemon&) = delete;
+  ~FakeDaemon() override;
+
+  /// Runs `action(*this)` on the daemon's thread, as a turn of its own, and waits for it.
+  template <typename Action>
+  auto run(Action action) {
+    std::packaged_task<decltype(action(*this))()> task([&] { return action(*this); });
+    auto result = task.get_future();
+    asio::post(io_, [&task] { task(); });
+    return result.get();
+  }
+
+  /// Like a crash of the process: all connections and the socket file are gone.
+  void stop();
+
+  // ---- state, for run()
+  std::unique_ptr<io::ControlServer> server;
+  core::Pid self{1, 1, 0};
+  bool hold_sends = false;              ///< sends get no outcome until release_sends()
+  bool hold_joins = false;              ///< joins get no reply
+  std::vector<core::ClientSend> sends;  ///< as they came
+  std::vector<core::ClientId> gone;
+  std::vector<std::string> seeds;  ///< of cluster_join
+  std::vector<core::AdminEvict> evictions;
+  std::string level;
+  core::NodeStatus state;
+
+  void release_sends();
+  void exclude(const std::string& why);
+  /// A message of another node, to the local members.
+  void deliver(const std::string& group, const std::string& body, std::uint32_t count, bool text);
+
+  // ---- io::ControlHandler
+  void input(core::Input input) override;
+  [[nodiscard]] core::NodeStatus status() const override { return state; }
+  [[nodiscard]] io::NodeInfo info() const override { return {state.self, state.uuid, core::QuorumPolicy::dynamic, "1.2.3"}; }
+  [[nodiscard]] io::NamedCounters counters() const override { return {{"loops", 7}}; }
+  Result<void> set_log_level(std::string_view wanted, std::string_view subsystem) override;
+  Result<io::ReloadReport> reload() override { return io::ReloadReport{{"heartbeat-interval"}, {"listen"}}; }
+  Result<void> cluster_join(const std::vector<std::string>& peers) override;
+
+ private:
+  struct Group {
+    core::GroupView view;
+    std::uint64_t position = 0;
+  };
+
+  void on(core::ClientJoin&& join);
+  void on(core::ClientLeave&& leave);
+  void on(core::ClientSend&& send);
+  void on(core::ClientGone&& client);
+  void on(core::AdminEvict&& evict);
+  template <typename Admin>
+  void on(Admin&& admin);
+  core::GroupViewPtr install(Group& group);
+  void remove(Group& group, core::ClientId client, core::LeaveReason reason);
+
+  asio::io_context io_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::map<std::string, Group> groups_;
+  std::uint64_t token_ = std::uint64_t{5} << 32U;
+  std::vector<core::ClientSend> held_;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace vsync::test
