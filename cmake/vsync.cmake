@@ -4,7 +4,8 @@
 add_library(vsync_options INTERFACE)
 target_include_directories(vsync_options INTERFACE ${CMAKE_SOURCE_DIR}/lib)
 target_compile_options(vsync_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
-                       -Woverloaded-virtual $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wlogical-op>)
+                       -Woverloaded-virtual $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wlogical-op
+                       -Wno-maybe-uninitialized>) # GCC 12 takes an empty std::optional for an uninitialised one
 if(VSYNC_WERROR)
   target_compile_options(vsync_options INTERFACE -Werror)
 endif()

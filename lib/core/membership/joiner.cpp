@@ -59,7 +59,7 @@ bool Membership::holders_known() const {
 /// Total failure: every daemon is outside, and the voters of the last decided view agree to go on without its state.
 void Membership::consider_cold_start() {
   const auto& last = acceptor_.decided();
-  if (!last || config_.amnesiac || now_ < campaign_at_ || awaits_table() || holders_known()) {
+  if (!last || last->contains(self()) || config_.amnesiac || now_ < campaign_at_ || holders_known()) {
     return;
   }
   const auto voters = voters_at_hand();

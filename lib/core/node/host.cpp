@@ -92,7 +92,11 @@ void Node::Impl::install(const ViewPtr& view, const ViewPtr& base) {
     if (member.pid != self && detector_.linked(member.pid)) {
       send_link_up(member.pid);
     }
+    if (const auto early = early_link_ups_.find(member.pid); early != early_link_ups_.end() && early->second.view == view->id()) {
+      on_link_up(*view->rank_of(member.pid), member.pid, early->second);
+    }
   }
+  std::erase_if(early_link_ups_, [&](const auto& entry) { return entry.second.view <= view->id(); });
   if (joining_) {
     done(*std::exchange(joining_, std::nullopt));
   }

@@ -147,6 +147,7 @@ void Node::Impl::on(LinkOpened& input) {
 
 void Node::Impl::on(LinkClosed& input) {
   links_.erase(input.peer);
+  early_link_ups_.erase(input.peer);
   streams_.link_closed(input.peer);
   detector_.link_closed(input.peer, input.clean, now_, detected_);
   forward_detector_effects();

@@ -119,7 +119,8 @@ class Node::Impl final : public MembershipHost {
   std::deque<FramePtr> loopback_;     ///< frames to ourselves
   std::vector<Delivery> deliveries_;  ///< reused from turn to turn
   std::map<Pid, Hello> links_;
-  std::string table_;  ///< as of the last install (J6)
+  std::map<Pid, LinkUp> early_link_ups_;  ///< of a view that is not installed here yet; the newest of each link
+  std::string table_;                     ///< as of the last install (J6)
   std::uint64_t table_hash_ = 0;
   bool over_ = false;  ///< this incarnation has ended: excluded, left, refused or failed
   bool has_quorum_ = false;

@@ -27,7 +27,7 @@ void Node::Impl::on(FrameReceived& input) {
 std::optional<Rank> Node::Impl::sender_in_view(const Pid& from, ViewId view, const Frame& frame) {
   const auto& current = membership_.view();
   if (!is_member() || view > current->id()) {
-    return std::nullopt;  // cannot be for us before our LINKUP of that view, unless it is a LINKUP; ours will be answered
+    return std::nullopt;  // nobody sends us traffic of a view before our LINKUP of it
   }
   const auto rank = current->rank_of(from);
   if (view < current->id() && !mutant(Mutant::stale_view_data)) {
@@ -69,6 +69,10 @@ bool Node::Impl::view_traffic(const Pid& from, const Frame& frame) {
     });
   }
   if (const auto* link_up = std::get_if<LinkUp>(&frame)) {
+    if (link_up->view > (is_member() ? membership_.view()->id() : 0)) {
+      early_link_ups_[from] = *link_up;  // its sender was faster than we
+      return true;
+    }
     return handle(link_up->view, [&](Rank rank) { on_link_up(rank, from, *link_up); });
   }
   return false;
