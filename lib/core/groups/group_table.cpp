@@ -1,6 +1,7 @@
 #include "core/groups/group_table.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 #include "core/model/mutant.h"
@@ -148,7 +149,8 @@ std::vector<GroupViewPtr> GroupTable::install(const View& view) {
     return {};
   }
   if (view.cold) {
-    *this = {};  // B2: nobody brings state
+    *this = {};                      // B2: nobody brings state
+    last_group_ = view.id() << 32U;  // and no number of a group comes back
   }
   view_ = view.id();
   cold_ = view.cold;

@@ -75,7 +75,7 @@ class GroupTable {
 
   std::map<GroupId, Group> groups_;
   std::map<std::string, GroupId, std::less<>> names_;
-  GroupId last_group_ = 0;       // number of the newest group
+  GroupId last_group_ = 0;       // number of the newest group; after a cold start they begin with its view id
   ViewId view_ = 0;              // daemon view
   bool cold_ = false;            // that view is cold
   std::uint64_t installed_ = 0;  // group views installed in it: the lower half of the token
