@@ -63,7 +63,6 @@ class Groups {
  private:
   /// An own run between its binding and its outcome.
   struct OwnRun {
-    RunKind kind = RunKind::data;
     Service service = Service::total;
     ClientId client = 0;
     RequestId request = 0;

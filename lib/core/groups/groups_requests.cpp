@@ -1,4 +1,6 @@
 // From requests of local clients to runs, and from runs to outcomes.
+#include <algorithm>
+
 #include "base/assert.h"
 #include "core/groups/groups.h"
 #include "core/groups/text.h"
@@ -231,7 +233,6 @@ void Groups::prepare(Client& client, const Farewell&, std::vector<Run>& runs, Ef
 
 void Groups::add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs) {
   OwnRun own;
-  own.kind = run.kind;
   own.service = run.service;
   own.client = run.client;
   own.request = request;

@@ -1,4 +1,5 @@
 // Seeded random runs: whatever happens, tables are equal at all daemons and members that go on together saw the same.
+#include <algorithm>
 #include <set>
 
 #include "base/rng.h"
