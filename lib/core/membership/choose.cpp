@@ -112,12 +112,15 @@ std::vector<Member> admitted(const ChooseInput& in, std::size_t staying) {
 
 Departure departure_of(const ChooseInput& in, const Pid& pid) {
   const auto known = in.causes.find(pid);
-  Departure departure = known != in.causes.end() ? known->second : Departure{pid, LeaveReason::silent, Evidence::none, {}, {}};
+  // V5: who did not answer in time is a SOFT suspect of the candidate.
+  const Departure silent{pid, LeaveReason::silent, Evidence::soft, in.config.self.pid, {}};
+  Departure departure = known != in.causes.end() ? known->second : silent;
   const auto promise = in.promises.find(pid);
   if (promise != in.promises.end() && promise->second.leaving) {
     departure.reason = LeaveReason::left;
   } else if (known == in.causes.end() && promise != in.promises.end()) {
     departure.reason = LeaveReason::unreachable;  // it answered, but not all survivors have a link to it
+    departure.evidence = Evidence::link;
   }
   return departure;
 }

@@ -132,7 +132,10 @@ void Membership::apply(const ViewPtr& view) {
   if (std::holds_alternative<Joining>(phase_)) {
     auto& joining = std::get<Joining>(phase_);
     const auto used = view->history.find(self().node);
-    if (view->contains(self())) {
+    const auto* me = view->find(self());
+    if (me != nullptr && me->vote_epoch != config_.self.vote_epoch) {
+      host_.refused(RejectReason::incarnation_used, 0, used->second);  // it names an earlier life, before the disk was lost
+    } else if (me != nullptr) {
       joining.named = view;
       joining.table.clear();
       joining.source = 0;
