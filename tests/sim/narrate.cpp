@@ -207,16 +207,15 @@ std::optional<check::Asked> asked_by(const Input& input) {
 }
 
 std::optional<check::Answered> answered_by(const Effect& effect) {
+  std::optional<check::Answered> answer;
   if (const auto* outcome = std::get_if<SendOutcome>(&effect)) {
-    return check::Answered{outcome->client, outcome->request, outcome->count, false};
+    answer = check::Answered{outcome->client, outcome->request, outcome->count, false};
+  } else if (const auto* done = std::get_if<RequestDone>(&effect)) {
+    answer = check::Answered{done->client, done->request, 1, false};
+  } else if (const auto* refused = std::get_if<RequestRefused>(&effect)) {
+    answer = check::Answered{refused->client, refused->request, 1, true};
   }
-  if (const auto* done = std::get_if<RequestDone>(&effect)) {
-    return check::Answered{done->client, done->request, 1, false};
-  }
-  if (const auto* refused = std::get_if<RequestRefused>(&effect)) {
-    return check::Answered{refused->client, refused->request, 1, true};
-  }
-  return std::nullopt;
+  return answer && answer->client != 0 ? answer : std::nullopt;  // client 0: nobody waits for the answer
 }
 
 }  // namespace vsync::sim

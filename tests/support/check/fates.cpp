@@ -38,7 +38,7 @@ void judge(const History& history, const Pid& pid, const trace::Fate& fate, Repo
     const bool has = stay->delivered[sender] >= last;
     const bool some = stay->delivered[sender] >= fate.first;
     const bool goes_on = stay->next != 0;
-    if (fate.outcome == Outcome::delivered && !has && (goes_on || (total && stay->pid == pid))) {
+    if (fate.outcome == Outcome::delivered && !has && goes_on) {
       report.violation("C3 fates", name(pid, fate) + ", " + to_string(stay->pid) + " did not deliver it");
     }
     if (fate.outcome == Outcome::not_delivered && some && (goes_on || total)) {

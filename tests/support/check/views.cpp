@@ -104,8 +104,10 @@ void causes(const History& history, Report& report) {
   }
   for (const auto& [id, contents] : history.views()) {
     for (const auto& departure : contents.front()->left) {
+      // Who does not answer a PREPARE in time is called silent by the candidate alone (V5); the view names it as reporter.
+      const bool by_candidate = departure.reason == LeaveReason::silent && departure.evidence >= Evidence::soft;
       const bool by_failure = departure.reason == LeaveReason::crashed || departure.reason == LeaveReason::silent;
-      if (by_failure && !contents.front()->cold && !suspected.contains(departure.pid)) {
+      if (by_failure && !by_candidate && !contents.front()->cold && !suspected.contains(departure.pid)) {
         report.violation("M7 cause", "view " + std::to_string(id) + " excludes " + to_string(departure.pid) + " (" +
                                          std::string(to_string(departure.reason)) + "), whom nobody suspected");
       }
