@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/model/mutant.h"
+#include "core/node/disposition.h"
 #include "core/node/node_impl.h"
 
 namespace vsync::core {
@@ -12,21 +13,41 @@ namespace {
 constexpr std::size_t kDataBytes = std::size_t{256} << 10U;
 /// A member that claims to be wedged but wakes up again (mutant only).
 constexpr Duration kUnwedge = std::chrono::milliseconds(20);
+
+/// Planted faults of a wedged member need what a sound one ignores. Constant false without VSYNC_MUTANTS.
+bool wedge_mutant() {
+  return mutant(Mutant::ack_after_wedge) || mutant(Mutant::fifo_after_wedge) || mutant(Mutant::total_after_wedge) ||
+         mutant(Mutant::send_while_wedged) || mutant(Mutant::unwedge);
+}
 }  // namespace
 
 void Node::Impl::on(FrameReceived& input) {
   detector_.heard(input.from, now_, detected_);
   forward_detector_effects();
-  if (view_traffic(input.from, input.frame) || membership_.frame(input.from, input.frame, now_)) {
-    return;
+  switch (disposition(membership_.role(), input.frame.index())) {
+    case Disposition::handle:
+      if (!view_traffic(input.from, input.frame)) {
+        membership_.frame(input.from, input.frame, now_);
+      }
+      break;
+    case Disposition::keep:
+      early_link_ups_[input.from] = std::get<LinkUp>(input.frame);
+      break;
+    case Disposition::ignore:
+      if (wedge_mutant() && membership_.role() == Role::wedged) {
+        view_traffic(input.from, input.frame);
+      }
+      break;
+    case Disposition::refuse:
+      refuse_input(input.from, frame_name(input.frame), "not expected on an open link");
+      break;
   }
-  refuse_input(input.from, frame_name(input.frame), "not expected on an open link");
 }
 
 /// The rank of a member that speaks of our view; nullopt: stale, early or foreign, and so ignored (R2).
 std::optional<Rank> Node::Impl::sender_in_view(const Pid& from, ViewId view, const Frame& frame) {
   const auto& current = membership_.view();
-  if (!is_member() || view > current->id()) {
+  if (view > current->id()) {
     return std::nullopt;  // nobody sends us traffic of a view before our LINKUP of it
   }
   const auto rank = current->rank_of(from);
@@ -69,7 +90,7 @@ bool Node::Impl::view_traffic(const Pid& from, const Frame& frame) {
     });
   }
   if (const auto* link_up = std::get_if<LinkUp>(&frame)) {
-    if (link_up->view > (is_member() ? membership_.view()->id() : 0)) {
+    if (link_up->view > membership_.view()->id()) {
       early_link_ups_[from] = *link_up;  // its sender was faster than we
       return true;
     }
