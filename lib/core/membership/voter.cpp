@@ -176,7 +176,12 @@ void Membership::apply_as_member(const ViewPtr& view) {
 }
 
 bool Membership::behind(ViewId view) const {
-  return (holder() && view_id() < view) || (awaits_table() && std::get<Joining>(phase_).named->id() == view);
+  if (const auto* joining = std::get_if<Joining>(&phase_)) {
+    const auto& decided = acceptor_.decided();
+    const bool to_apply = decided && decided->id() == view && decided->contains(self()) && joining->named != decided;
+    return to_apply || (awaits_table() && joining->named->id() == view);
+  }
+  return holder() && view_id() < view;
 }
 
 bool Membership::awaits_table() const {
