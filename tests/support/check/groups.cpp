@@ -20,11 +20,20 @@ std::uint64_t identity(const trace::Deliver& deliver) {
 /// What one process delivered to a group between two of its views.
 struct Span {
   const GroupView* begin = nullptr;
-  std::uint64_t totals = 0;  ///< hash chain: the order counts
-  std::uint64_t others = 0;  ///< sum of hashes: only the set counts
+  std::set<Pid> flushed;                        ///< G4: daemons that send in the next view already
+  std::vector<const trace::Deliver*> for_next;  ///< their fifo and causal messages, which overtook the last GFLUSHED
+  std::uint64_t totals = 0;                     ///< hash chain: the order counts
+  std::uint64_t others = 0;                     ///< sum of hashes: only the set counts
   std::size_t count = 0;
 
   void add(const trace::Deliver& deliver) {
+    const auto& members = begin->members;
+    const bool member =
+        std::any_of(members.begin(), members.end(), [&](const GroupMember& m) { return m.pid == deliver.sender; });
+    if (deliver.service != Service::total && (flushed.contains(deliver.sender) || !member)) {
+      for_next.push_back(&deliver);
+      return;
+    }
     ++count;
     if (deliver.service == Service::total) {
       totals = Hasher{}.add(totals).add(identity(deliver)).value();
@@ -98,13 +107,20 @@ void group_messages(const History& history, Report& report) {
     for (const auto* record : process.records) {
       if (const auto* install = get<trace::GroupInstall>(*record)) {
         const auto& view = *install->group_view;
+        Span next{.begin = &view, .flushed = {}, .for_next = {}};
         if (const auto it = open.find(view.group); it != open.end()) {
           close(it->second, view, pid, closed, report);
+          for (const auto* early : it->second.for_next) {
+            next.add(*early);
+          }
         }
-        open[view.group] = Span{.begin = &view};
-      } else if (const auto* deliver = get<trace::Deliver>(*record); deliver != nullptr && deliver->kind == RunKind::data) {
-        if (const auto it = open.find(deliver->group); it != open.end()) {
+        open[view.group] = std::move(next);
+      } else if (const auto* deliver = get<trace::Deliver>(*record)) {
+        const auto it = open.find(deliver->group);
+        if (it != open.end() && deliver->kind == RunKind::data) {
           it->second.add(*deliver);
+        } else if (it != open.end() && deliver->kind == RunKind::group_flushed) {
+          it->second.flushed.insert(deliver->sender);
         }
       }
     }
