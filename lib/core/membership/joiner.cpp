@@ -63,11 +63,14 @@ void Membership::consider_cold_start() {
     return;
   }
   const auto voters = voters_at_hand();
-  const auto at_hand = [&](const Voter& voter) { return voters.contains({voter.node, voter.vote_epoch}); };
+  // A voter that lost its disk never comes back with its vote: all nodes are back, and those with a vote are enough.
+  const auto at_hand = [&](const Voter& voter) {
+    return std::any_of(voters.begin(), voters.end(), [&](const auto& present) { return present.first == voter.node; });
+  };
   const bool all = std::all_of(last->voters.begin(), last->voters.end(), at_hand);
   const bool waited = now_ - std::get<Joining>(phase_).since >= 5 * config_.limits.suspect_after;
   const bool enough = operator_cold_start_ || (config_.cold_start == ColdStart::quorum && waited);
-  if (!(config_.cold_start == ColdStart::wait_all && all) && !(enough && quorum(*last, voters))) {
+  if (!quorum(*last, voters) || !((config_.cold_start == ColdStart::wait_all && all) || enough)) {
     return;
   }
   const auto present = [&](const Member& member) {
@@ -178,6 +181,10 @@ void Membership::on(const Pid& from, const Join& join) {
   if (!holder()) {
     return;
   }
+  if (const auto used = incarnation_used(join.joiner)) {
+    send(from, *used);  // whoever knows says so: the candidate may be what this joiner was before it lost its disk
+    return;
+  }
   if (candidate() != self()) {
     if (from == join.joiner.pid) {
       send(candidate(), join);  // J1
@@ -204,6 +211,17 @@ void Membership::on(const Pid& from, const Join& join) {
   send_ready();
 }
 
+/// J3. A member that asks again is no joiner, unless it is another process under the same name (a new vote epoch).
+std::optional<Reject> Membership::incarnation_used(const Member& joiner) const {
+  const auto* present = view_->find(joiner.pid);
+  const auto used = view_->history.find(joiner.pid.node);
+  const bool same = present != nullptr && present->vote_epoch == joiner.vote_epoch;
+  if (same || used == view_->history.end() || used->second < joiner.pid.incarnation || mutant(Mutant::join_no_history)) {
+    return std::nullopt;
+  }
+  return Reject{joiner.pid, RejectReason::incarnation_used, 0, used->second};
+}
+
 std::optional<Reject> Membership::admission_refused(const Join& join) {
   const auto& joiner = join.joiner;
   const auto refuse = [&](RejectReason reason) { return Reject{joiner.pid, reason, 0, 0}; };
@@ -228,13 +246,6 @@ std::optional<Reject> Membership::admission_refused(const Join& join) {
       }
     }
     return Reject{joiner.pid, RejectReason::assign_id, id, 0};
-  }
-  if (view_->contains(joiner.pid)) {
-    return std::nullopt;
-  }
-  const auto used = view_->history.find(joiner.pid.node);
-  if (used != view_->history.end() && used->second >= joiner.pid.incarnation && !mutant(Mutant::join_no_history)) {
-    return Reject{joiner.pid, RejectReason::incarnation_used, 0, used->second};
   }
   const auto* present = view_->find_node(joiner.pid.node);
   if (present != nullptr && present->vote_epoch != joiner.vote_epoch && host_.linked(present->pid) &&
