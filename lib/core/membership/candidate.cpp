@@ -269,6 +269,11 @@ ChooseInput Membership::choose_input(const Preparing& task) const {
       }
     }
   }
+  const auto goes_on = [&](const auto& entry) { return entry.second.held && !input.doomed.contains(entry.first); };
+  if (std::none_of(task.promises.begin(), task.promises.end(), goes_on)) {
+    input.doomed.erase(self());  // an eviction cannot remove the last one
+    input.causes.erase(self());
+  }
   return input;
 }
 

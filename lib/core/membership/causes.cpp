@@ -113,6 +113,9 @@ void Causes::installed(const View& view) {
   stuck_.clear();
   reported_.clear();
   keep_members(evictions, view);
+  if (view.members.size() == 1) {
+    evictions.clear();  // the last member can leave, but not be thrown out
+  }
   std::erase_if(leaving, [&](const Pid& pid) { return !view.contains(pid); });
   std::erase_if(joiners, [&](const auto& entry) { return view.contains(entry.first); });
   for (auto& [pid, joiner] : joiners) {

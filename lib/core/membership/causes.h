@@ -31,6 +31,8 @@ class Causes {
   void own(const Pid& peer, Evidence evidence, Duration silence, Time now);
   void reported(const Pid& reporter, const Suspect& report, Time now);
   /// V14: no INSTALL came from this candidate in time. Counts as an own SOFT suspicion until the next install.
+  /// It drives a new ballot, so it is not stuck (any more): let it try before anybody campaigns against it (V13).
+  void drives(const Pid& candidate) { stuck_.erase(candidate); }
   void stuck(const Pid& candidate, Time now);
   [[nodiscard]] const std::map<Pid, Suspicion>& own() const { return own_; }
   /// This daemon itself would go on without `peer`.

@@ -31,6 +31,9 @@ void Membership::on(const Pid& from, const Prepare& prepare) {
   }
   if (from != self()) {
     task_ = {};  // V13: the higher ballot goes on
+    if (higher) {
+      causes_.drives(from);
+    }
   }
   Promise promise{v, prepare.ballot, config_.self.vote_epoch, acceptor_.accepted(), std::nullopt, reach(), leaving_};
   if (holder()) {
