@@ -37,12 +37,16 @@ void ballots(const History& history, Report& report) {
   std::map<std::tuple<NodeId, std::uint64_t, ViewId>, Ballot> promised;
   for (const auto& [pid, process] : history.processes()) {
     values(process, accepted, decided, report);
+    std::uint64_t vote_epoch = 0;  // a node that lost its disk may use a pid again, but with a new vote epoch
     for (const auto* record : process.records) {
+      if (const auto* start = get<trace::Start>(*record)) {
+        vote_epoch = start->vote_epoch;
+      }
       const auto* promise = get<trace::Promised>(*record);
       if (promise == nullptr || pid.node == 0) {
         continue;
       }
-      auto& highest = promised[{pid.node, process.vote_epoch, promise->view}];
+      auto& highest = promised[{pid.node, vote_epoch, promise->view}];
       if (promise->ballot < highest) {
         report.violation("C2 promises rise", to_string(pid) + " promises " + to_string(promise->ballot) + " in view " +
                                                  std::to_string(promise->view) + " after " + to_string(highest));

@@ -62,9 +62,7 @@ const Sent* History::sent(ViewId view, const Pid& sender, Seq first) const {
 void History::index_stays(Process& process) {
   Stay* stay = nullptr;
   for (const auto* record : process.records) {
-    if (const auto* start = get<trace::Start>(*record)) {
-      process.vote_epoch = start->vote_epoch;
-    } else if (const auto* install = get<trace::Install>(*record)) {
+    if (const auto* install = get<trace::Install>(*record)) {
       if (stay != nullptr && install->previous == stay->id()) {
         stay->next = install->view->id();
       }

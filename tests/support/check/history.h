@@ -94,7 +94,6 @@ struct Stay {
 
 struct Process {
   Pid pid;
-  std::uint64_t vote_epoch = 0;
   std::vector<const Record*> records;
   std::deque<Stay> stays;
   bool crashed = false;
