@@ -204,9 +204,10 @@ void Membership::try_choose() {
     return;  // V5: blocked; PREPARE is repeated
   }
   if (task.cold) {
+    const auto voted = [&](const Voter& voter) { return answered.contains({voter.node, voter.vote_epoch}); };
     if (holder_answered && !mutant(Mutant::cold_anytime)) {
       abandon(config_.limits.view_change_timeout());  // B2 is only for views without a holder
-    } else if (answered.size() >= base()->voters.size() || now_ >= task.until) {
+    } else if (std::all_of(base()->voters.begin(), base()->voters.end(), voted) || now_ >= task.until) {
       choose();
     }
     return;
@@ -376,13 +377,22 @@ void Membership::member_lost(const Pid& peer) {
 // ---------------------------------------------------------------- V8, V9: accept and decide
 
 void Membership::start_accepting(ViewPtr value, const std::map<Pid, Promise>& promises, const Ballot& ballot) {
-  auto targets = acceptor_pids();
+  Accepting task{ballot, now_, std::move(value), {}, {}, {}};
   for (const auto& [pid, promise] : promises) {
-    targets.insert(pid);
+    task.promisers.insert(pid);
   }
-  task_ = Accepting{ballot, now_, value, {}, targets};
+  send_accept(task);
+  task_ = std::move(task);
+}
+
+/// To voters under whatever incarnation they are here now: one that restarted votes again.
+void Membership::send_accept(const Accepting& task) {
+  auto targets = acceptor_pids();
+  targets.insert(task.promisers.begin(), task.promisers.end());
   for (const auto& pid : targets) {
-    send(pid, Accept{value->id() - 1, ballot, value});
+    if (!task.answered.contains(pid)) {
+      send(pid, Accept{task.value->id() - 1, task.ballot, task.value});
+    }
   }
 }
 
@@ -392,7 +402,7 @@ void Membership::on(const Pid& from, const Accepted& accepted) {
     return;
   }
   task->accepted.insert({from.node, accepted.vote_epoch});
-  task->targets.erase(from);
+  task->answered.insert(from);
   if (quorum(*base(), task->accepted)) {
     const auto done = std::move(*task);
     decide(done.value, done.ballot);
@@ -474,9 +484,7 @@ void Membership::repeat_task() {
       send(pid, forwarding->flush);
     }
   } else if (const auto* accepting = std::get_if<Accepting>(&task_)) {
-    for (const auto& pid : accepting->targets) {
-      send(pid, Accept{accepting->value->id() - 1, accepting->ballot, accepting->value});
-    }
+    send_accept(*accepting);
   }
 }
 

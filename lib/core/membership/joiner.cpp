@@ -73,10 +73,8 @@ void Membership::consider_cold_start() {
   if (!quorum(*last, voters) || !((config_.cold_start == ColdStart::wait_all && all) || enough)) {
     return;
   }
-  const auto present = [&](const Member& member) {
-    return member.pid.node == self().node ||
-           std::any_of(peers_.begin(), peers_.end(), [&](const auto& entry) { return entry.first.node == member.pid.node; });
-  };
+  // Only who still has its vote may drive it: a node without its disk might use a ballot twice.
+  const auto present = [&](const Member& member) { return voters.contains({member.pid.node, member.vote_epoch}); };
   const auto first = std::find_if(last->members.begin(), last->members.end(), present);
   if (first != last->members.end() && first->pid.node == self().node) {
     campaign(true);

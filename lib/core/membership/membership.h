@@ -115,7 +115,8 @@ class Membership {
     Time since{};
     ViewPtr value;
     VoterSet accepted;
-    std::set<Pid> targets;  ///< not yet answered
+    std::set<Pid> promisers;
+    std::set<Pid> answered;
   };
   using Task = std::variant<std::monostate, PreVoting, Preparing, Forwarding, Accepting>;
 
@@ -185,6 +186,7 @@ class Membership {
   [[nodiscard]] ChooseInput choose_input(const Preparing& task) const;
   void start_forwarding(Choice choice, std::map<Pid, Promise> promises, const Ballot& ballot);
   void start_accepting(ViewPtr value, const std::map<Pid, Promise>& promises, const Ballot& ballot);
+  void send_accept(const Accepting& task);
   void shut_down(const std::map<Pid, Promise>& promises);
   void decide(const ViewPtr& value, const Ballot& ballot);
   void abandon(Duration pause);
