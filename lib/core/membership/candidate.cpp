@@ -163,7 +163,7 @@ void Membership::campaign(bool cold) {
   }
   acceptor_.promise(ballot);
   record_changed_ = true;
-  trace(trace::Promised{base()->id(), ballot});
+  trace_durably(trace::Promised{base()->id(), ballot});
   host_.step_taken("ballot", 1);
   task_ = Preparing{ballot, now_, now_ + config_.limits.flush_timeout, {}, cold};
   repeat_at_ = std::min(repeat_at_, now_ + config_.limits.rto);

@@ -53,7 +53,7 @@ void Membership::persisted(std::uint64_t token, Time now) {
   std::vector<Delayed> ready(std::make_move_iterator(delayed_.begin()), std::make_move_iterator(first_waiting));
   delayed_.erase(delayed_.begin(), first_waiting);
   for (const auto& delayed : ready) {
-    host_.send(delayed.to, delayed.frame);
+    release(delayed);
   }
   consider();
 }
@@ -307,15 +307,32 @@ void Membership::send(const Pid& to, const FramePtr& frame) {
 }
 
 void Membership::send_durably(const Pid& to, Frame frame) {
+  when_durable({0, to, std::make_shared<const Frame>(std::move(frame)), std::nullopt});
+}
+
+/// A promise that no disk has yet is none: it may be forgotten, and nobody has heard of it.
+void Membership::trace_durably(trace::Event step) {
+  when_durable({0, {}, nullptr, std::move(step)});
+}
+
+void Membership::when_durable(Delayed delayed) {
   if (record_changed_) {
     record_changed_ = false;
     host_.persist(++last_token_, acceptor_.record());
   }
-  auto shared = std::make_shared<const Frame>(std::move(frame));
+  delayed.token = last_token_;
   if (last_token_ <= durable_token_ || mutant(Mutant::persist_barrier)) {
-    host_.send(to, std::move(shared));
+    release(delayed);
   } else {
-    delayed_.push_back({last_token_, to, std::move(shared)});
+    delayed_.push_back(std::move(delayed));
+  }
+}
+
+void Membership::release(const Delayed& delayed) {
+  if (delayed.frame) {
+    host_.send(delayed.to, delayed.frame);
+  } else {
+    trace(*delayed.step);
   }
 }
 

@@ -128,11 +128,12 @@ class Membership {
     int repeats_left = 3;
   };
 
-  /// A frame that may leave only when a record is durable (P1-P3).
+  /// A frame that may leave, or a step that counts as taken, only when a record is durable (P1-P3).
   struct Delayed {
     std::uint64_t token = 0;
     Pid to;
-    FramePtr frame;
+    FramePtr frame;  ///< null: `step`
+    std::optional<trace::Event> step;
   };
 
   struct Peer {
@@ -230,6 +231,9 @@ class Membership {
   void send(const Pid& to, const FramePtr& frame);
   /// Makes the acceptor's record durable; `frame` leaves when it is.
   void send_durably(const Pid& to, Frame frame);
+  void trace_durably(trace::Event step);
+  void when_durable(Delayed delayed);
+  void release(const Delayed& delayed);
   [[nodiscard]] bool holder() const;
   [[nodiscard]] ViewId view_id() const { return view_ ? view_->id() : 0; }
   [[nodiscard]] const Pid& self() const { return config_.self.pid; }

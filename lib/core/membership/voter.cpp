@@ -43,7 +43,7 @@ void Membership::on(const Pid& from, const Prepare& prepare) {
     promise.held = host_.held();
   }
   if (higher) {
-    trace(trace::Promised{v, prepare.ballot});
+    trace_durably(trace::Promised{v, prepare.ballot});
   }
   send_durably(from, std::move(promise));
 }
@@ -67,7 +67,7 @@ void Membership::on(const Pid& from, const Accept& accept) {
       return;
     }
     record_changed_ = true;
-    trace(trace::ValueAccepted{accept.view, accept.ballot, accept.value});
+    trace_durably(trace::ValueAccepted{accept.view, accept.ballot, accept.value});
   }
   if (holder()) {
     wedge(from, accept.ballot);
