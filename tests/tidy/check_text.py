@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SKIPPED_DIRS = {".git", "build", ".cache", "__pycache__"}
+SKIPPED_DIRS = {".git", "build", ".cache", "__pycache__", "corpus"}
 CODE = {".h", ".cpp"}
 TEXT = CODE | {".py", ".md", ".txt", ".cmake", ".proto", ".scn", ".json", ".sh", ".toml", ".yml", ".yaml", ""}
 MAX_LINES = 700  # a file one can read in a sitting
