@@ -73,10 +73,15 @@ void Membership::consider_cold_start() {
   if (!quorum(*last, voters) || !((config_.cold_start == ColdStart::wait_all && all) || enough)) {
     return;
   }
-  // Only who still has its vote may drive it: a node without its disk might use a ballot twice.
-  const auto present = [&](const Member& member) { return voters.contains({member.pid.node, member.vote_epoch}); };
-  const auto first = std::find_if(last->members.begin(), last->members.end(), present);
-  if (first != last->members.end() && first->pid.node == self().node) {
+  // One drives it: the most senior member that still has its vote (a node without its disk might use a ballot twice), or else
+  // the first such voter.
+  const auto member = std::find_if(last->members.begin(), last->members.end(), [&](const Member& m) {
+    return voters.contains({m.pid.node, m.vote_epoch});
+  });
+  const auto voter = std::find_if(last->voters.begin(), last->voters.end(), [&](const Voter& v) {
+    return voters.contains({v.node, v.vote_epoch});
+  });
+  if (self().node == (member != last->members.end() ? member->pid.node : voter->node)) {
     campaign(true);
   }
 }
