@@ -172,7 +172,7 @@ bool Chaos::may_lose_vote(HostId host) const {
   const auto last = last_decided(world_);
   auto others = world_.hosts();
   std::erase(others, host);
-  return last && votes_suffice(world_, *last, others) && world_.disk(host).node != 0;
+  return last && votes_suffice(world_, *last, others) && world_.disk(host).node != 0 && world_.numbered(host);
 }
 
 void Chaos::restart_wiped() {

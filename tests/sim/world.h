@@ -83,6 +83,7 @@ class World : private Machines {
   void set_fuse(HostId host, Fuse fuse) { hosts_.at(host).fuse = std::move(fuse); }
   void request(HostId host, core::Input input);  ///< of a local application or the operator
 
+  [[nodiscard]] bool numbered(HostId host) const { return hosts_.at(host).numbered; }
   [[nodiscard]] bool running(HostId host) const;
   [[nodiscard]] bool paused(HostId host) const;
   /// The current process's core; the machine must be running.

@@ -19,7 +19,7 @@ void values(const Process& process, std::map<std::pair<ViewId, Ballot>, ViewPtr>
                                                         to_string(accept->ballot) + ": " + known->summary() + " and " +
                                                         accept->value->summary());
       }
-    } else if (const auto* decide = get<trace::Decided>(*record)) {
+    } else if (const auto* decide = get<trace::Decided>(*record); decide != nullptr && decide->ballot != Ballot{}) {
       const auto& known = decided.try_emplace(decide->value->id(), decide->value).first->second;
       if (!same(known, decide->value)) {
         report.violation("C2 one decided value", known->summary() + " and " + decide->value->summary());

@@ -22,8 +22,9 @@ struct Span {
   const GroupView* begin = nullptr;
   std::set<Pid> flushed;                        ///< G4: daemons that send in the next view already
   std::vector<const trace::Deliver*> for_next;  ///< their fifo and causal messages, which overtook the last GFLUSHED
-  std::uint64_t totals = 0;                     ///< hash chain: the order counts
-  std::uint64_t others = 0;                     ///< sum of hashes: only the set counts
+  bool whole = true;         ///< false: what overtook its beginning is unknown here, so only totals are compared
+  std::uint64_t totals = 0;  ///< hash chain: the order counts
+  std::uint64_t others = 0;  ///< sum of hashes: only the set counts
   std::size_t count = 0;
 
   void add(const trace::Deliver& deliver) {
@@ -48,11 +49,14 @@ using SpanKey = std::tuple<GroupId, std::uint64_t, std::uint64_t>;  // group, nu
 void close(const Span& span, const GroupView& next, const Pid& pid, std::map<SpanKey, std::pair<Span, Pid>>& closed,
            Report& report) {
   const auto [it, first] = closed.try_emplace({next.group, span.begin->number, next.number}, span, pid);
-  const auto& [known, other] = it->second;
-  if (!first && (known.totals != span.totals || known.others != span.others)) {
+  auto& [known, other] = it->second;
+  const bool same_set = !known.whole || !span.whole || known.others == span.others;
+  if (!first && (known.totals != span.totals || !same_set)) {
     report.violation(known.totals != span.totals ? "G4 total order in the group" : "G4 same messages in the group",
                      name(*span.begin) + ": " + to_string(other) + " delivered " + std::to_string(known.count) + " runs, " +
                          to_string(pid) + " " + std::to_string(span.count));
+  } else if (!known.whole) {
+    it->second = {span, pid};
   }
 }
 
@@ -107,7 +111,7 @@ void group_messages(const History& history, Report& report) {
     for (const auto* record : process.records) {
       if (const auto* install = get<trace::GroupInstall>(*record)) {
         const auto& view = *install->group_view;
-        Span next{.begin = &view, .flushed = {}, .for_next = {}};
+        Span next{.begin = &view, .flushed = {}, .for_next = {}, .whole = view.number == 1 || open.contains(view.group)};
         if (const auto it = open.find(view.group); it != open.end()) {
           close(it->second, view, pid, closed, report);
           for (const auto* early : it->second.for_next) {

@@ -11,7 +11,7 @@ History::History(std::span<const Record> records) {
     process.records.push_back(&record);
     if (const auto* install = get<trace::Install>(record)) {
       add_view(install->view);
-    } else if (const auto* decided = get<trace::Decided>(record)) {
+    } else if (const auto* decided = get<trace::Decided>(record); decided != nullptr && decided->ballot != Ballot{}) {
       add_view(decided->value);
     }
   }
