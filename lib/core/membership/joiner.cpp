@@ -137,12 +137,9 @@ void Membership::ask_table() {
     return;
   }
   if (!awaits_table()) {
-    if (now_ - joining.since >= config_.limits.suspect_after + config_.limits.view_change_timeout()) {
-      host_.excluded(nullptr, std::nullopt);  // whoever had the table is gone; only a new incarnation may come again (J3)
-    }
+    host_.excluded(nullptr, std::nullopt);  // whoever had the table is gone; only a new incarnation may come again (J3)
     return;
   }
-  joining.since = now_;
   joining.ask_at = now_ + kAskEvery * config_.limits.rto;
   joining.table.clear();
   const auto& members = joining.named->members;
@@ -162,6 +159,7 @@ void Membership::on(const Pid&, const Table& table) {
     return;
   }
   joining->table.append(table.bytes.view());
+  joining->since = now_;
   joining->ask_at = now_ + kAskEvery * config_.limits.rto;  // it flows: do not ask another one yet
   if (joining->table.size() < table.total) {
     return;
@@ -289,10 +287,12 @@ void Membership::on(const Pid& from, const ReadyOk& ok) {
 }
 
 void Membership::on(const Pid& from, const TableRequest& request) {
-  if (!view_ || request.view != view_id()) {
-    if (request.view < acceptor_.decided_id()) {
-      tell(from, request.view);
-    }
+  if (request.view < view_id()) {
+    tell(from, request.view);
+    return;
+  }
+  if (request.view > view_id()) {
+    send(from, ViewRequest{acceptor_.decided_id()});  // it knows more than we do
     return;
   }
   const auto& bytes = host_.table();

@@ -73,6 +73,9 @@ void Membership::link_opened(const Hello& peer, Time now) {
   } else {
     send_ready();
   }
+  if (holder() && peer.decided > acceptor_.decided_id()) {
+    send(peer.pid, ViewRequest{acceptor_.decided_id()});
+  }
   repeat_at_ = std::min(repeat_at_, now + config_.limits.rto);
   consider();
 }
@@ -191,6 +194,8 @@ void Membership::tick(Time now) {
       ask_to_join();
       check_ready();
       ask_table();
+    } else if (std::holds_alternative<Wedged>(phase_) && now - last_view_request_ >= config_.limits.suspect_after) {
+      ask_around();
     }
   }
   consider();

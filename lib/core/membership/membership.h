@@ -152,6 +152,7 @@ class Membership {
   void learn(const ViewPtr& view);  ///< V9, P3: then apply() when durable
   void apply(const ViewPtr& view);  ///< V10-V12 for a durable decided view
   void apply_as_member(const ViewPtr& view);
+  void ask_around();                        ///< does anybody know a later view?
   void tell(const Pid& peer, ViewId from);  ///< V4a: INSTALLs from `from`+1, or EVICTED
   void wedge(const Pid& candidate, const Ballot& ballot);
   [[nodiscard]] bool behind(ViewId view) const;  ///< on the way to install `view` with its state

@@ -140,6 +140,7 @@ void Membership::apply(const ViewPtr& view) {
       host_.refused(RejectReason::incarnation_used, 0, used->second);  // it names an earlier life, before the disk was lost
     } else if (me != nullptr) {
       joining.named = view;
+      joining.since = now_;
       joining.table.clear();
       joining.source = 0;
       joining.ask_at = now_;
@@ -187,11 +188,11 @@ bool Membership::behind(ViewId view) const {
   return holder() && view_id() < view;
 }
 
+/// J6. Linked members may all be joiners that wait like this one, so hope ends with time.
 bool Membership::awaits_table() const {
   const auto* joining = std::get_if<Joining>(&phase_);
   return joining != nullptr && joining->named &&
-         std::any_of(joining->named->members.begin(), joining->named->members.end(),
-                     [&](const Member& m) { return m.pid != self() && host_.linked(m.pid); });
+         now_ - joining->since < config_.limits.suspect_after + config_.limits.view_change_timeout();
 }
 
 std::vector<bool> Membership::reach() const {
@@ -211,6 +212,14 @@ void Membership::wedge(const Pid& candidate, const Ballot& ballot) {
   const auto* wedged = std::get_if<Wedged>(&phase_);
   if (wedged == nullptr || wedged->ballot != ballot) {
     phase_ = Wedged{candidate, ballot, now_, std::nullopt, {}, kNever, false, false};  // V4d: an earlier flush is forgotten
+  }
+}
+
+/// A wedged member that nobody tells how it ended asks everybody it can reach, voter or not.
+void Membership::ask_around() {
+  last_view_request_ = now_;
+  for (const auto& [pid, peer] : peers_) {
+    send(pid, ViewRequest{acceptor_.decided_id()});
   }
 }
 
