@@ -1,0 +1,77 @@
+#include "vsync/client.h"
+
+#include <utility>
+
+#include "client/client_impl.h"
+
+namespace vsync {
+
+Handler::~Handler() = default;
+void Handler::on_view(const GroupView&) {}
+void Handler::on_messages(const Delivery&) {}
+void Handler::on_sent(const Sent&) {}
+void Handler::on_excluded(std::string_view, std::string_view) {}
+void Handler::on_connection(bool, std::string_view) {}
+
+Client::Client(Handler& handler, Options options) : impl_(std::make_unique<Impl>(handler, std::move(options))) {}
+Client::~Client() = default;
+
+Expected<Done> Client::connect(std::optional<Milliseconds> timeout) {
+  return impl_->connect(impl_->deadline(timeout));
+}
+
+Expected<GroupView> Client::join(std::string_view group, JoinOptions options, std::optional<Milliseconds> timeout) {
+  return impl_->join(group, std::move(options), impl_->deadline(timeout));
+}
+
+Expected<Done> Client::leave(std::string_view group, std::optional<Milliseconds> timeout) {
+  return impl_->leave(group, impl_->deadline(timeout));
+}
+
+Expected<Ticket> Client::try_post(std::string_view group, std::string_view message, const SendOptions& options) {
+  return impl_->try_post(group, message, options);
+}
+
+Expected<Ticket> Client::post(std::string_view group, std::string_view message, const SendOptions& options,
+                              std::optional<Milliseconds> timeout) {
+  return impl_->post(group, message, options, impl_->deadline(timeout));
+}
+
+Expected<Sent> Client::send(std::string_view group, std::string_view message, const SendOptions& options,
+                            std::optional<Milliseconds> timeout) {
+  return impl_->send(group, message, options, impl_->deadline(timeout));
+}
+
+Expected<Done> Client::flush(std::optional<Milliseconds> timeout) {
+  return impl_->flush(impl_->deadline(timeout));
+}
+
+std::size_t Client::unanswered_bytes() const {
+  return impl_->outbox().unanswered_bytes();
+}
+
+Expected<DaemonStatus> Client::status(std::optional<Milliseconds> timeout) {
+  return impl_->status(impl_->deadline(timeout));
+}
+
+Expected<Done> Client::poll(Milliseconds timeout) {
+  return impl_->poll(timeout);
+}
+
+Expected<Done> Client::run() {
+  return impl_->run();
+}
+
+void Client::stop() {
+  impl_->stop();
+}
+
+int Client::native_handle() const {
+  return impl_->native_handle();
+}
+
+bool Client::connected() const {
+  return impl_->connected();
+}
+
+}  // namespace vsync

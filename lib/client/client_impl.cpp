@@ -1,0 +1,510 @@
+#include "client/client_impl.h"
+
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "client/convert.h"
+
+namespace vsync {
+
+namespace pb = control::v1;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds kFirstPause{50};
+constexpr int kReadsPerTurn = 16;
+
+Failure in_callback() {
+  return {"in_callback", "a callback may not wait: use try_post, or do it after the callback"};
+}
+
+}  // namespace
+
+Client::Impl::Impl(Handler& handler, Options options)
+    : handler_(handler),
+      options_(std::move(options)),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
+      outbox_(options_.batch) {
+  if (options_.socket.empty()) {
+    options_.socket = default_socket();
+  }
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = timer_;
+  if (epoll_ < 0 || timer_ < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, timer_, &event) != 0) {
+    // Out of descriptors at construction: the one case without an object to return a failure from.
+    throw std::system_error(errno, std::generic_category(), "vsync::Client");
+  }
+}
+
+Client::Impl::~Impl() {
+  socket_.close();
+  ::close(timer_);
+  ::close(epoll_);
+}
+
+// ---- connection
+
+void Client::Impl::attempt() {
+  attempted_ = true;
+  if (auto why = socket_.connect(options_.socket)) {
+    lost_why_ = "cannot connect to '" + options_.socket + "': " + *why + "; is vsyncd running?";
+    retry_later();
+    return;
+  }
+  ++connection_;
+  closing_why_.clear();
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = socket_.fd();
+  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket_.fd(), &event);
+  watching_output_ = false;
+  pb::Request request;
+  request.set_id(new_request());
+  request.mutable_hello()->set_client(options_.name);
+  request.mutable_hello()->set_versions(1);
+  socket_.append(request);
+  for (auto& [name, group] : groups_) {
+    send_join(name, group);
+  }
+}
+
+void Client::Impl::send_join(const std::string& name, Group& group) {
+  pb::Request request;
+  request.set_id(group.request = new_request());
+  request.mutable_join()->set_group(name);
+  request.mutable_join()->set_member_name(group.options.member_name);
+  request.mutable_join()->set_total_only(group.options.total_only);
+  socket_.append(request);
+}
+
+void Client::Impl::lose(const std::string& why) {
+  const auto fates = outbox_.abandon(socket_.written_total());
+  socket_.close();
+  const bool was_connected = std::exchange(connected_, false);
+  lost_why_ = closing_why_.empty() ? why : closing_why_;
+  std::vector<std::string> left;
+  for (auto& [name, group] : groups_) {
+    group.request = 0;
+    if (std::exchange(group.joined, false)) {
+      left.push_back(name);
+    }
+  }
+  if (options_.reconnect) {
+    retry_later();
+  }
+  if (!options_.reconnect || !options_.rejoin) {
+    groups_.clear();
+  }
+  for (const Sent& fate : fates) {
+    sent(fate);
+  }
+  for (const std::string& name : left) {
+    call_back([&] { handler_.on_excluded(name, lost_why_); });
+  }
+  if (was_connected) {
+    call_back([&] { handler_.on_connection(false, lost_why_); });
+  }
+}
+
+void Client::Impl::retry_later() {
+  pause_ = std::min(std::max(kFirstPause, 2 * pause_), options_.longest_pause);
+  // Half of it is chance: many clients of one daemon must not come at once.
+  std::uniform_int_distribution<milliseconds::rep> chance(pause_.count() / 2, pause_.count());
+  const auto pause = std::max<milliseconds::rep>(chance(random_), 1);
+  itimerspec at{};
+  at.it_value.tv_sec = pause / 1000;
+  at.it_value.tv_nsec = pause % 1000 * 1'000'000;
+  ::timerfd_settime(timer_, 0, &at, nullptr);
+}
+
+void Client::Impl::retry() {
+  std::uint64_t expired = 0;
+  if (::read(timer_, &expired, sizeof expired) != sizeof expired) {
+    return;
+  }
+  if (socket_.fd() < 0) {
+    if (options_.reconnect) {
+      attempt();
+    }
+    return;
+  }
+  for (auto& [name, group] : groups_) {
+    if (!group.joined && group.request == 0) {
+      send_join(name, group);
+    }
+  }
+}
+
+void Client::Impl::write() {
+  if (socket_.fd() >= 0) {
+    outbox_.close_batch(socket_);
+    // A lost connection shows at the next read, after what the daemon still had to say.
+    static_cast<void>(socket_.write());
+    watch_output();
+  }
+}
+
+void Client::Impl::watch_output() {
+  const bool wanted = socket_.unwritten() > 0 || outbox_.has_open_batch();
+  if (socket_.fd() >= 0 && wanted != watching_output_) {
+    watching_output_ = wanted;
+    epoll_event event{};
+    event.events = EPOLLIN | (wanted ? EPOLLOUT : 0U);
+    event.data.fd = socket_.fd();
+    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket_.fd(), &event);
+  }
+}
+
+void Client::Impl::read() {
+  const std::uint64_t connection = connection_;
+  for (int i = 0; i < kReadsPerTurn && socket_.fd() >= 0 && connection == connection_; ++i) {
+    const auto progress = socket_.read();
+    if (progress == FrameSocket::Progress::blocked) {
+      return;
+    }
+    if (progress == FrameSocket::Progress::lost) {
+      lose("the daemon closed the connection");
+      return;
+    }
+    while (const auto frame = socket_.next_frame()) {
+      if (!reply_.ParseFromArray(frame->data(), static_cast<int>(frame->size()))) {
+        lose("the daemon sent what is no reply");
+        return;
+      }
+      handle(reply_);
+      if (socket_.fd() < 0) {
+        return;
+      }
+    }
+    if (socket_.broken()) {
+      lose("the daemon sent what is no frame");
+    }
+  }
+}
+
+void Client::Impl::work() {
+  retry();
+  read();
+  write();
+}
+
+Expected<Done> Client::Impl::poll(Milliseconds timeout) {
+  if (in_callback_) {
+    return in_callback();
+  }
+  if (!attempted_) {
+    attempt();
+  }
+  if (socket_.fd() < 0 && !options_.reconnect) {
+    return Failure{connection_ == 0 ? "unreachable" : "disconnected", lost_why_};
+  }
+  write();
+  epoll_event events[2];
+  const auto limit = std::clamp<milliseconds::rep>(timeout.count(), 0, 1 << 30);
+  if (::epoll_wait(epoll_, events, 2, static_cast<int>(limit)) > 0) {
+    work();
+  }
+  return Done{};
+}
+
+Expected<Done> Client::Impl::run() {
+  stopped_ = false;
+  while (!stopped_) {
+    if (auto polled = poll(milliseconds(1000)); !polled) {
+      return polled;
+    }
+  }
+  return Done{};
+}
+
+// ---- calls that wait
+
+template <typename Predicate>
+Expected<Done> Client::Impl::wait(Predicate done, Clock::time_point deadline) {
+  if (in_callback_) {
+    return in_callback();
+  }
+  while (!done()) {
+    const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+    if (left.count() <= 0) {
+      return Failure{connected_ ? "timeout" : "unreachable", connected_ ? "no answer in time" : lost_why_};
+    }
+    if (auto polled = poll(left); !polled) {
+      return polled;
+    }
+  }
+  return Done{};
+}
+
+Expected<Done> Client::Impl::connect(Clock::time_point deadline) {
+  return wait([&] { return connected_; }, deadline);
+}
+
+Expected<pb::Reply> Client::Impl::ask(pb::Request& request, Clock::time_point deadline) {
+  if (auto there = connect(deadline); !there) {
+    return there.failure();
+  }
+  const std::uint64_t connection = connection_;
+  if (request.id() == 0) {
+    request.set_id(new_request());
+  }
+  const auto reply = asked_.emplace(request.id(), std::nullopt).first;
+  outbox_.close_batch(socket_);
+  socket_.append(request);
+  auto waited = wait([&] { return reply->second || connection != connection_ || socket_.fd() < 0; }, deadline);
+  const std::optional<pb::Reply> answer = std::move(reply->second);
+  asked_.erase(reply);
+  if (answer && answer->has_error()) {
+    return Failure{answer->error().code(), answer->error().message()};
+  }
+  if (answer) {
+    return *answer;
+  }
+  return waited ? Failure{"disconnected", lost_why_} : waited.failure();
+}
+
+Expected<GroupView> Client::Impl::join(std::string_view group, JoinOptions options, Clock::time_point deadline) {
+  if (auto there = connect(deadline); !there) {
+    return there.failure();
+  }
+  const std::string name(group);
+  if (groups_.contains(name)) {
+    return Failure{"already_member", "this client is in '" + name + "' already, or about to be"};
+  }
+  pb::Request request;
+  request.set_id(new_request());
+  request.mutable_join()->set_group(name);
+  request.mutable_join()->set_member_name(options.member_name);
+  request.mutable_join()->set_total_only(options.total_only);
+  groups_[name] = {std::move(options), false, request.id()};
+  auto reply = ask(request, deadline);
+  if (reply) {
+    return to_view(reply->join().view());
+  }
+  if (reply.failure().code != "timeout") {
+    groups_.erase(name);
+  }
+  return reply.failure();
+}
+
+Expected<Done> Client::Impl::leave(std::string_view group, Clock::time_point deadline) {
+  const std::string name(group);
+  groups_.erase(name);
+  pb::Request request;
+  request.mutable_leave()->set_group(name);
+  auto reply = ask(request, deadline);
+  return reply ? Expected<Done>(Done{}) : reply.failure();
+}
+
+Expected<DaemonStatus> Client::Impl::status(Clock::time_point deadline) {
+  pb::Request request;
+  request.mutable_status();
+  auto reply = ask(request, deadline);
+  return reply ? Expected<DaemonStatus>(to_status(reply->status())) : reply.failure();
+}
+
+// ---- sends
+
+Expected<Ticket> Client::Impl::try_post(std::string_view group, std::string_view message, const SendOptions& options) {
+  if (!connected_) {
+    return Failure{"disconnected", lost_why_};
+  }
+  if (message.size() > max_message_) {
+    return Failure{"too_large",
+                   "a message of " + std::to_string(message.size()) + " bytes; the daemon takes " + std::to_string(max_message_)};
+  }
+  if (!outbox_.empty() && outbox_.unanswered_bytes() + Outbox::cost(message) > options_.max_unanswered) {
+    return Failure{"would_block", std::to_string(outbox_.unanswered_bytes()) + " bytes wait for their outcome"};
+  }
+  const Ticket ticket = outbox_.add(socket_, group, message, options);
+  watch_output();
+  return ticket;
+}
+
+Expected<Ticket> Client::Impl::post(std::string_view group, std::string_view message, const SendOptions& options,
+                                    Clock::time_point deadline) {
+  for (;;) {
+    auto ticket = try_post(group, message, options);
+    if (ticket) {
+      if (socket_.unwritten() > 0) {
+        static_cast<void>(socket_.write());  // a full batch leaves at once
+      }
+      return ticket;
+    }
+    const std::string& code = ticket.failure().code;
+    if (in_callback_ || (code != "would_block" && code != "disconnected")) {
+      return ticket;
+    }
+    const auto room = [&] {
+      return connected_ && (outbox_.empty() || outbox_.unanswered_bytes() + Outbox::cost(message) <= options_.max_unanswered);
+    };
+    if (auto waited = wait(room, deadline); !waited) {
+      return waited.failure();
+    }
+  }
+}
+
+Expected<Sent> Client::Impl::send(std::string_view group, std::string_view message, const SendOptions& options,
+                                  Clock::time_point deadline) {
+  if (in_callback_) {
+    return in_callback();
+  }
+  auto ticket = post(group, message, options, deadline);
+  if (!ticket) {
+    return ticket.failure();
+  }
+  awaited_ = *ticket;
+  fate_.reset();
+  auto waited = wait([&] { return fate_.has_value(); }, deadline);
+  awaited_ = 0;
+  return fate_ ? Expected<Sent>(*std::exchange(fate_, std::nullopt)) : waited.failure();
+}
+
+Expected<Done> Client::Impl::flush(Clock::time_point deadline) {
+  return wait([&] { return outbox_.empty(); }, deadline);
+}
+
+// ---- what comes
+
+template <typename Call>
+void Client::Impl::call_back(Call call) {
+  in_callback_ = true;
+  struct Reset {
+    bool& flag;
+    ~Reset() { flag = false; }
+  } reset{in_callback_};  // callbacks may throw through poll()
+  call();
+}
+
+void Client::Impl::sent(const Sent& fate) {
+  if (awaited_ >= fate.first && awaited_ < fate.first + fate.count) {
+    const std::uint64_t offset = awaited_ - fate.first;
+    fate_ = {awaited_, 1, fate.fate, fate.view, fate.fate == Fate::delivered ? fate.position + offset : 0, fate.code};
+  }
+  if (fate.count > 0) {
+    call_back([&] { handler_.on_sent(fate); });
+  }
+}
+
+void Client::Impl::handle(const pb::Reply& reply) {
+  switch (reply.kind_case()) {
+    case pb::Reply::kEvent:
+      return handle_event(reply.event());
+    case pb::Reply::kSendBatch: {
+      const pb::SendBatchReply& batch = reply.send_batch();
+      const std::uint64_t count = outbox_.settle(reply.id(), batch.count());
+      return sent({reply.id(), count, to_fate(batch.outcome()), batch.view(), batch.position(), batch.code()});
+    }
+    case pb::Reply::kHello:
+      return handle_hello(reply.hello());
+    case pb::Reply::kError:
+      handle_error(reply.id(), reply.error());
+      return answered(reply);
+    case pb::Reply::kStatus:
+    case pb::Reply::kWatch:
+    case pb::Reply::kJoin:
+    case pb::Reply::kLeave:
+    case pb::Reply::kSend:
+    case pb::Reply::kClusterJoin:
+    case pb::Reply::kClusterLeave:
+    case pb::Reply::kEvict:
+    case pb::Reply::kLogLevel:
+    case pb::Reply::kReload:
+    case pb::Reply::kColdStart:
+    case pb::Reply::KIND_NOT_SET:  // a newer daemon's
+      return answered(reply);
+  }
+}
+
+void Client::Impl::answered(const pb::Reply& reply) {
+  if (const auto asked = asked_.find(reply.id()); asked != asked_.end()) {
+    asked->second = reply;
+  }
+}
+
+void Client::Impl::handle_hello(const pb::HelloReply& hello) {
+  max_message_ = hello.max_message();
+  connected_ = true;
+  pause_ = milliseconds(0);
+  call_back([&] { handler_.on_connection(true, {}); });
+}
+
+void Client::Impl::handle_error(std::uint64_t id, const pb::Error& error) {
+  if (id < std::uint64_t{1} << 63U) {
+    sent(outbox_.refuse(id, error.code()));
+    return;
+  }
+  const auto joining =
+      std::find_if(groups_.begin(), groups_.end(), [&](const auto& entry) { return entry.second.request == id; });
+  if (joining != groups_.end()) {
+    joining->second.request = 0;
+    if (!asked_.contains(id)) {
+      retry_later();  // joins of our own go on until the daemon is a member again
+    }
+  }
+}
+
+void Client::Impl::handle_event(const pb::Event& event) {
+  switch (event.kind_case()) {
+    case pb::Event::kMessageBatch:
+      return handle_messages(event.message_batch());
+    case pb::Event::kGroupView:
+      return handle_view(event.group_view());
+    case pb::Event::kExcluded:
+      return handle_excluded(event.excluded());
+    case pb::Event::kClosing:
+      closing_why_ = event.closing().why();
+      return;
+    case pb::Event::kView:  // for those who watch
+    case pb::Event::kSuspect:
+    case pb::Event::kLeader:
+    case pb::Event::kQuorum:
+    case pb::Event::kMemberSlow:
+    case pb::Event::kMessage:  // JSON only
+    case pb::Event::KIND_NOT_SET:
+      return;
+  }
+}
+
+void Client::Impl::handle_view(const pb::GroupView& view) {
+  if (const auto group = groups_.find(view.group()); group != groups_.end()) {
+    group->second.joined = true;
+    group->second.request = 0;
+    pause_ = milliseconds(0);
+  }
+  const GroupView made = to_view(view);
+  call_back([&] { handler_.on_view(made); });
+}
+
+void Client::Impl::handle_messages(const pb::MessageBatch& batch) {
+  if (!split_body(batch.body(), batch.count(), messages_)) {
+    lose("the daemon sent a broken batch");
+    return;
+  }
+  sender_ = to_member(batch.sender());
+  const Delivery delivery{batch.group(), sender_,  batch.view(), batch.token(), batch.position(), to_service(batch.service()),
+                          batch.text(),  messages_};
+  call_back([&] { handler_.on_messages(delivery); });
+}
+
+void Client::Impl::handle_excluded(const pb::ExcludedEvent& excluded) {
+  if (const auto group = groups_.find(excluded.group()); group != groups_.end()) {
+    group->second.joined = false;
+    if (options_.rejoin) {
+      retry_later();
+    } else {
+      groups_.erase(group);
+    }
+  }
+  call_back([&] { handler_.on_excluded(excluded.group(), excluded.why()); });
+}
+
+}  // namespace vsync

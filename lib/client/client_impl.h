@@ -1,0 +1,111 @@
+// The machinery of vsync::Client.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "client/frame_socket.h"
+#include "client/outbox.h"
+#include "vsync/client.h"
+#include "vsync/control/v1/control.pb.h"
+
+namespace vsync {
+
+class Client::Impl {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Timeout = std::optional<Milliseconds>;
+
+  Impl(Handler& handler, Options options);
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl();
+
+  Expected<Done> connect(Clock::time_point deadline);
+  Expected<GroupView> join(std::string_view group, JoinOptions options, Clock::time_point deadline);
+  Expected<Done> leave(std::string_view group, Clock::time_point deadline);
+  Expected<Ticket> try_post(std::string_view group, std::string_view message, const SendOptions& options);
+  Expected<Ticket> post(std::string_view group, std::string_view message, const SendOptions& options, Clock::time_point deadline);
+  Expected<Sent> send(std::string_view group, std::string_view message, const SendOptions& options, Clock::time_point deadline);
+  Expected<Done> flush(Clock::time_point deadline);
+  Expected<DaemonStatus> status(Clock::time_point deadline);
+  Expected<Done> poll(Milliseconds timeout);
+  Expected<Done> run();
+  void stop() { stopped_ = true; }
+
+  [[nodiscard]] Clock::time_point deadline(const Timeout& timeout) const {
+    return Clock::now() + timeout.value_or(options_.timeout);
+  }
+  [[nodiscard]] const Outbox& outbox() const { return outbox_; }
+  [[nodiscard]] int native_handle() const { return epoll_; }
+  [[nodiscard]] bool connected() const { return connected_; }
+
+ private:
+  /// A group the application wants to be in.
+  struct Group {
+    JoinOptions options;
+    bool joined = false;
+    std::uint64_t request = 0;  ///< a join without reply yet, 0 = none
+  };
+
+  template <typename Predicate>
+  Expected<Done> wait(Predicate done, Clock::time_point deadline);
+  Expected<control::v1::Reply> ask(control::v1::Request& request, Clock::time_point deadline);
+  std::uint64_t new_request() { return ++last_request_; }
+
+  // ---- connection
+  void attempt();
+  void lose(const std::string& why);
+  void retry_later();
+  void retry();
+  void send_join(const std::string& name, Group& group);
+  void work();
+  void write();
+  void read();
+  void watch_output();
+
+  // ---- what comes
+  void handle(const control::v1::Reply& reply);
+  void handle_hello(const control::v1::HelloReply& hello);
+  void handle_error(std::uint64_t id, const control::v1::Error& error);
+  void handle_event(const control::v1::Event& event);
+  void handle_view(const control::v1::GroupView& view);
+  void handle_messages(const control::v1::MessageBatch& batch);
+  void handle_excluded(const control::v1::ExcludedEvent& excluded);
+  void answered(const control::v1::Reply& reply);
+  void sent(const Sent& sent);
+  template <typename Call>
+  void call_back(Call call);
+
+  Handler& handler_;
+  Options options_;
+  int epoll_ = -1;  ///< of socket and timer: the one handle for event loops
+  int timer_ = -1;
+  FrameSocket socket_;
+  Outbox outbox_;
+  std::map<std::string, Group, std::less<>> groups_;
+  std::map<std::uint64_t, std::optional<control::v1::Reply>> asked_;  ///< by calls that wait
+  std::uint64_t last_request_ = std::uint64_t{1} << 63U;              ///< above all tickets
+  std::uint64_t connection_ = 0;                                      ///< number of the connection; what is asked dies with it
+  bool connected_ = false;                                            ///< the daemon said hello
+  bool attempted_ = false;
+  bool watching_output_ = false;
+  bool in_callback_ = false;
+  bool stopped_ = false;
+  std::size_t max_message_ = std::size_t{4} << 20U;
+  Milliseconds pause_{0};
+  std::string lost_why_ = "not connected yet";
+  std::string closing_why_;
+  Ticket awaited_ = 0;                      ///< by send()
+  std::optional<Sent> fate_;                ///< of the awaited one
+  control::v1::Reply reply_;                ///< reused
+  GroupMember sender_;                      ///< reused
+  std::vector<std::string_view> messages_;  ///< reused
+  std::minstd_rand random_{std::random_device{}()};
+};
+
+}  // namespace vsync

@@ -1,0 +1,21 @@
+// The control protocol's messages as the values of <vsync/client.h>.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "vsync/client.h"
+#include "vsync/control/v1/control.pb.h"
+
+namespace vsync {
+
+[[nodiscard]] GroupMember to_member(const control::v1::GroupMember& member);
+[[nodiscard]] GroupView to_view(const control::v1::GroupView& view);
+[[nodiscard]] DaemonStatus to_status(const control::v1::Status& status);
+[[nodiscard]] Service to_service(control::v1::Service service);
+[[nodiscard]] Fate to_fate(control::v1::Outcome outcome);
+/// Splits a body into `count` messages, which refer to it. False: it is not what the daemon promised.
+[[nodiscard]] bool split_body(std::string_view body, std::uint32_t count, std::vector<std::string_view>& messages);
+
+}  // namespace vsync

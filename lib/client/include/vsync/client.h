@@ -1,0 +1,228 @@
+// libvsync: process groups with virtually synchronous multicast, through the vsyncd of this host.
+//
+//   struct Printer : vsync::Handler {
+//     void on_view(const vsync::GroupView& view) override { … }
+//     void on_messages(const vsync::Delivery& delivery) override { for (auto message : delivery.messages) … }
+//   };
+//   Printer printer;
+//   vsync::Client client(printer);
+//   if (auto view = client.join("chat"); !view) …view.failure().message…
+//   client.send("chat", "hello");  // waits for the outcome; post() and try_post() do not
+//   client.run();
+//
+// Needs nothing but the standard library. Errors are values: a connection that is lost or a send that is refused is everyday life
+// in a cluster, and exceptions through callbacks help nobody. Expected is what std::expected will be (C++23).
+//
+// A Client belongs to one thread at a time. Callbacks come from inside its calls (poll, run, and everything that waits); they may
+// call what does not wait (try_post, stop, the getters).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#define VSYNC_API __attribute__((visibility("default")))
+
+namespace vsync {
+
+/// What failed, in words. `code` is for programs: a code of the control protocol (not_member, no_such_group, wrong_view,
+/// too_large, no_quorum, excluded, denied, …) or one of ours: unreachable (no daemon answers), disconnected, would_block,
+/// timeout, in_callback.
+struct Failure {
+  std::string code;
+  std::string message;
+};
+
+/// A value or a Failure. Using the value of a failed one throws std::bad_variant_access.
+template <typename T>
+class [[nodiscard]] Expected {
+ public:
+  Expected(T value) : content_(std::move(value)) {}            // NOLINT(google-explicit-constructor): like std::expected
+  Expected(Failure failure) : content_(std::move(failure)) {}  // NOLINT(google-explicit-constructor)
+
+  [[nodiscard]] bool has_value() const { return content_.index() == 0; }
+  explicit operator bool() const { return has_value(); }
+  [[nodiscard]] const T& operator*() const { return std::get<0>(content_); }
+  [[nodiscard]] const T* operator->() const { return &std::get<0>(content_); }
+  [[nodiscard]] const Failure& failure() const { return std::get<1>(content_); }
+
+ private:
+  std::variant<T, Failure> content_;
+};
+
+/// Success without a value.
+using Done = std::monostate;
+
+enum class Service : std::uint8_t {
+  total,   ///< one order for all, delivered only when every member's daemon holds it
+  fifo,    ///< in the order of its sender
+  causal,  ///< after everything that its sender had seen
+};
+
+enum class Fate : std::uint8_t { delivered, not_delivered, unknown };
+
+/// An application in a group.
+struct GroupMember {
+  std::uint32_t node = 0;
+  std::uint64_t incarnation = 0;  ///< of the node's daemon
+  std::uint32_t client = 0;       ///< connection at that daemon
+  std::string name;               ///< as it calls itself
+
+  auto operator<=>(const GroupMember&) const = default;
+};
+
+struct GroupDeparture {
+  GroupMember member;
+  std::string reason;  ///< "left", "crashed"
+};
+
+/// Who is in a group, from here to the next view; equal at all members.
+struct GroupView {
+  std::string group;
+  std::uint64_t view = 0;            ///< of the daemons
+  std::uint64_t number = 0;          ///< of this group
+  std::uint64_t token = 0;           ///< fencing token: larger in every later view of the group, for ever
+  std::vector<GroupMember> members;  ///< by seniority; the first leads
+  std::vector<GroupMember> joined;
+  std::vector<GroupDeparture> left;
+  std::vector<GroupMember> transitional;  ///< came from the previous view together: they delivered the same messages in it
+  bool primary = true;
+  bool cold = false;  ///< first view after all daemons had been down: nobody brings state
+  bool total_only = false;
+};
+
+/// Messages of one sender, next to each other in the order. Everything in it is valid during the callback only.
+struct Delivery {
+  std::string_view group;
+  const GroupMember& sender;
+  std::uint64_t view = 0;      ///< of the daemons
+  std::uint64_t token = 0;     ///< of the group view
+  std::uint64_t position = 0;  ///< of the first; the next has position + 1
+  Service service = Service::total;
+  bool text = false;  ///< UTF-8 text, not bytes
+  std::span<const std::string_view> messages;
+};
+
+/// Names a message that was accepted for sending: 1, 2, 3, … in the order of the calls.
+using Ticket = std::uint64_t;
+
+/// How `count` sends with consecutive tickets ended.
+struct Sent {
+  Ticket first = 0;
+  std::uint64_t count = 1;
+  Fate fate = Fate::unknown;
+  std::uint64_t view = 0;      ///< when delivered
+  std::uint64_t position = 0;  ///< of the first, when delivered
+  std::string code;            ///< why not delivered, when known
+};
+
+/// What happens to a client. Override what you need.
+class VSYNC_API Handler {
+ public:
+  Handler() = default;
+  Handler(const Handler&) = delete;
+  Handler& operator=(const Handler&) = delete;
+  virtual ~Handler();
+
+  virtual void on_view(const GroupView& view);
+  virtual void on_messages(const Delivery& delivery);
+  virtual void on_sent(const Sent& sent);
+  /// In the group no more: the daemon was excluded, or the connection is lost. With Options::rejoin a view follows by itself.
+  virtual void on_excluded(std::string_view group, std::string_view why);
+  /// The connection to the daemon came or went.
+  virtual void on_connection(bool up, std::string_view why);
+};
+
+struct Options {
+  std::string socket = {};                             ///< control socket; empty: $VSYNCD_SOCKET, else /run/vsyncd/vsyncd.sock
+  std::string name = {};                               ///< of the program, for the daemon's log
+  bool reconnect = true;                               ///< when the connection is lost
+  bool rejoin = true;                                  ///< the groups one was in, after a reconnection or an exclusion
+  std::chrono::milliseconds timeout{5000};             ///< of calls that wait, where none is given
+  std::chrono::milliseconds longest_pause{2000};       ///< between attempts to reconnect; starts at 50 ms and doubles
+  std::size_t max_unanswered = std::size_t{8} << 20U;  ///< bytes sent without outcome; beyond it sending waits
+  std::size_t batch = std::size_t{64} << 10U;          ///< bytes of messages that travel in one frame
+};
+
+struct JoinOptions {
+  std::string member_name = {};
+  bool total_only = false;  ///< the group refuses fifo and causal; joins are faster
+};
+
+struct SendOptions {
+  Service service = Service::total;
+  bool text = false;          ///< UTF-8 text, for readers that print it
+  std::uint64_t in_view = 0;  ///< token of the group view it must be sent in; 0 = any
+};
+
+/// What the daemon says about itself.
+struct DaemonStatus {
+  std::uint32_t node = 0;
+  std::string name;
+  std::string state;  ///< "out", "joining", "member", "wedged", "left"
+  std::uint64_t view = 0;
+  std::uint32_t leader = 0;  ///< node id, 0 = none
+  bool is_leader = false;
+  bool has_quorum = false;
+  std::string version;
+};
+
+class VSYNC_API Client {
+ public:
+  using Milliseconds = std::chrono::milliseconds;
+
+  /// Does not connect yet: the first call that needs the daemon does. The handler must outlive the client.
+  explicit Client(Handler& handler, Options options = {});
+  /// Leaves all groups, by closing the connection. Sends without outcome are forgotten.
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// Waits until the daemon answers. Failure: unreachable, timeout.
+  Expected<Done> connect(std::optional<Milliseconds> timeout = {});
+  /// Waits until the view with this client is installed. on_view is called for it too.
+  Expected<GroupView> join(std::string_view group, JoinOptions options = {}, std::optional<Milliseconds> timeout = {});
+  /// Waits until the view without this client is installed; messages before it are still delivered.
+  Expected<Done> leave(std::string_view group, std::optional<Milliseconds> timeout = {});
+
+  /// Accepts a message for sending and never waits. Its outcome comes by on_sent. It leaves with the next call of poll, run or
+  /// one that waits, or when a batch is full. Failure: would_block (too much without outcome), too_large, disconnected.
+  Expected<Ticket> try_post(std::string_view group, std::string_view message, const SendOptions& options = {});
+  /// The same, but waits for room and for the connection.
+  Expected<Ticket> post(std::string_view group, std::string_view message, const SendOptions& options = {},
+                        std::optional<Milliseconds> timeout = {});
+  /// Sends and waits for the outcome. Failure timeout: the outcome is not known yet and still comes by on_sent.
+  Expected<Sent> send(std::string_view group, std::string_view message, const SendOptions& options = {},
+                      std::optional<Milliseconds> timeout = {});
+  /// Waits until every message accepted so far has its outcome.
+  Expected<Done> flush(std::optional<Milliseconds> timeout = {});
+  [[nodiscard]] std::size_t unanswered_bytes() const;
+
+  Expected<DaemonStatus> status(std::optional<Milliseconds> timeout = {});
+
+  /// Does what there is to do and calls back; waits up to `timeout` for the first thing to do. Failure: disconnected and not to
+  /// be reconnected.
+  Expected<Done> poll(Milliseconds timeout = Milliseconds(0));
+  /// poll() until stop() or failure.
+  Expected<Done> run();
+  void stop();
+
+  /// For event loops, Asio's for example: readable when poll() has something to do. It stays the same across reconnections. Wait
+  /// for it to be readable (asio::posix::stream_descriptor::async_wait), call poll(), repeat.
+  [[nodiscard]] int native_handle() const;
+  [[nodiscard]] bool connected() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vsync

@@ -1,0 +1,147 @@
+#include "client/outbox.h"
+
+#include <google/protobuf/io/coded_stream.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "vsync/control/v1/control.pb.h"
+
+namespace vsync {
+namespace {
+
+namespace pb = control::v1;
+using google::protobuf::io::CodedOutputStream;
+
+constexpr std::uint64_t kNotWritten = std::numeric_limits<std::uint64_t>::max();
+
+pb::Service to_proto(Service service) {
+  switch (service) {
+    case Service::total:
+      return pb::TOTAL;
+    case Service::fifo:
+      return pb::FIFO;
+    case Service::causal:
+      return pb::CAUSAL;
+  }
+  return pb::TOTAL;
+}
+
+/// Tag and length of a length-delimited field.
+std::string field_head(int field, std::size_t size) {
+  std::uint8_t space[20];
+  std::uint8_t* end = CodedOutputStream::WriteTagToArray(static_cast<std::uint32_t>(field) << 3U | 2U, space);
+  end = CodedOutputStream::WriteVarint64ToArray(size, end);
+  return {reinterpret_cast<const char*>(space), static_cast<std::size_t>(end - space)};
+}
+
+}  // namespace
+
+Ticket Outbox::add(FrameSocket& socket, std::string_view group, std::string_view message, const SendOptions& options) {
+  const bool fits = group == group_ && options.service == options_.service && options.text == options_.text &&
+                    options.in_view == options_.in_view && body_.size() + cost(message) <= batch_bytes_;
+  if (!fits) {
+    close_batch(socket);
+    group_ = group;
+    options_ = options;
+  }
+  for (unsigned i = 0; i < 4; ++i) {
+    body_ += static_cast<char>(message.size() >> 8U * i & 0xffU);
+  }
+  body_ += message;
+  ++body_count_;
+  bytes_ += cost(message);
+  return next_ + body_count_ - 1;
+}
+
+void Outbox::close_batch(FrameSocket& socket) {
+  if (body_count_ == 0) {
+    return;
+  }
+  // The body goes last, so that it need not pass through a protobuf message.
+  pb::SendBatch fields;
+  fields.set_group(group_);
+  fields.set_service(to_proto(options_.service));
+  fields.set_count(body_count_);
+  fields.set_text(options_.text);
+  fields.set_in_view(options_.in_view);
+  pb::Request request;
+  request.set_id(next_);
+  const std::string head = fields.SerializeAsString() + field_head(pb::SendBatch::kBodyFieldNumber, body_.size());
+  const std::string start =
+      request.SerializeAsString() + field_head(pb::Request::kSendBatchFieldNumber, head.size() + body_.size());
+  socket.append_head(start.size() + head.size() + body_.size());
+  socket.append_raw(start);
+  socket.append_raw(head);
+  socket.append_raw(body_);
+  batches_.push_back({next_, body_count_, body_count_, body_.size(), socket.appended_total()});
+  next_ += std::exchange(body_count_, 0);
+  body_.clear();
+}
+
+std::deque<Outbox::Batch>::iterator Outbox::find(Ticket ticket) {
+  auto after = std::upper_bound(batches_.begin(), batches_.end(), ticket,
+                                [](Ticket wanted, const Batch& batch) { return wanted < batch.first; });
+  if (after == batches_.begin() || ticket >= std::prev(after)->first + std::prev(after)->count) {
+    return batches_.end();
+  }
+  return std::prev(after);
+}
+
+void Outbox::settle(Batch& batch, std::uint64_t count) {
+  batch.unanswered -= count;
+  if (batch.unanswered == 0) {
+    bytes_ -= std::exchange(batch.bytes, 0);
+  }
+  while (!batches_.empty() && batches_.front().unanswered == 0) {
+    batches_.pop_front();
+  }
+}
+
+std::uint64_t Outbox::settle(Ticket first, std::uint64_t count) {
+  const auto batch = find(first);
+  if (batch == batches_.end()) {
+    return 0;
+  }
+  const std::uint64_t settled = std::min(count, batch->unanswered);
+  settle(*batch, settled);
+  return settled;
+}
+
+Sent Outbox::refuse(Ticket first, std::string code) {
+  const auto batch = find(first);
+  if (batch == batches_.end()) {
+    return {first, 0, Fate::not_delivered, 0, 0, std::move(code)};
+  }
+  const Sent sent{batch->first + batch->count - batch->unanswered, batch->unanswered, Fate::not_delivered, 0, 0, std::move(code)};
+  settle(*batch, batch->unanswered);
+  return sent;
+}
+
+std::vector<Sent> Outbox::abandon(std::uint64_t written) {
+  if (body_count_ > 0) {
+    batches_.push_back({next_, body_count_, body_count_, body_.size(), kNotWritten});
+    next_ += std::exchange(body_count_, 0);
+    body_.clear();
+  }
+  std::vector<Sent> fates;
+  for (const Batch& batch : std::exchange(batches_, {})) {
+    if (batch.unanswered > 0) {
+      fates.push_back({batch.first + batch.count - batch.unanswered, batch.unanswered,
+                       batch.end <= written ? Fate::unknown : Fate::not_delivered, 0, 0, "disconnected"});
+    }
+  }
+  bytes_ = 0;
+  return fates;
+}
+
+bool Outbox::settled(Ticket ticket) const {
+  const bool open = body_count_ > 0 && ticket >= next_;
+  const auto waits = [&](const Batch& batch) {
+    return ticket >= batch.first + batch.count - batch.unanswered && ticket < batch.first + batch.count;
+  };
+  return !open && std::none_of(batches_.begin(), batches_.end(), waits);
+}
+
+}  // namespace vsync

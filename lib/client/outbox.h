@@ -1,0 +1,62 @@
+// Messages on their way to the daemon: batched into frames, counted until their outcomes come.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+
+#include "client/frame_socket.h"
+#include "vsync/client.h"
+
+namespace vsync {
+
+/// Tickets rise by one per message; a batch's request id is the ticket of its first message.
+class Outbox {
+ public:
+  explicit Outbox(std::size_t batch_bytes) : batch_bytes_(batch_bytes) {}
+
+  /// Bytes that are charged until the outcome comes.
+  [[nodiscard]] static std::size_t cost(std::string_view message) { return message.size() + 4; }
+
+  Ticket add(FrameSocket& socket, std::string_view group, std::string_view message, const SendOptions& options);
+  /// Closes the open batch: it becomes a frame of the socket's output.
+  void close_batch(FrameSocket& socket);
+
+  /// Settles `count` messages from `first`. Returns how many were unanswered: 0 for an answer nobody waits for.
+  std::uint64_t settle(Ticket first, std::uint64_t count);
+  /// Settles what is unanswered of the batch that starts at `first` (refused as a whole).
+  Sent refuse(Ticket first, std::string code);
+  /// The connection is gone. What it had not taken whole cannot have been delivered; the fate of the rest is unknown.
+  std::vector<Sent> abandon(std::uint64_t written);
+
+  [[nodiscard]] std::size_t unanswered_bytes() const { return bytes_; }
+  [[nodiscard]] bool empty() const { return batches_.empty() && body_count_ == 0; }
+  [[nodiscard]] bool has_open_batch() const { return body_count_ > 0; }
+  /// Is the outcome of this message known?
+  [[nodiscard]] bool settled(Ticket ticket) const;
+
+ private:
+  struct Batch {
+    Ticket first = 0;
+    std::uint64_t count = 0;
+    std::uint64_t unanswered = 0;  ///< the last ones: outcomes come in order
+    std::size_t bytes = 0;
+    std::uint64_t end = 0;  ///< in the connection's output
+  };
+
+  [[nodiscard]] std::deque<Batch>::iterator find(Ticket ticket);
+  void settle(Batch& batch, std::uint64_t count);
+
+  const std::size_t batch_bytes_;
+  Ticket next_ = 1;
+  std::deque<Batch> batches_;
+  std::size_t bytes_ = 0;
+
+  std::string group_;  ///< of the open batch
+  SendOptions options_;
+  std::string body_;
+  std::uint32_t body_count_ = 0;
+};
+
+}  // namespace vsync

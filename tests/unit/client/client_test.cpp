@@ -1,0 +1,345 @@
+// libvsync against the real control socket around a group service of one node.
+#include "vsync/client.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "support/fake_daemon.h"
+
+using namespace vsync;
+using namespace vsync::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr auto kDeadline = 20s;
+
+struct Recorder : Handler {
+  void on_view(const GroupView& view) override { views.push_back(view); }
+  void on_messages(const Delivery& delivery) override {
+    std::uint64_t position = delivery.position;
+    for (const auto message : delivery.messages) {
+      messages.push_back(std::string(message));
+      in_order = in_order && (last_position == 0 || position == last_position + 1);
+      last_position = position++;
+    }
+    ++deliveries;
+  }
+  void on_sent(const Sent& outcome) override {
+    sent.push_back(outcome);
+    outcomes += outcome.count;
+  }
+  void on_excluded(std::string_view group, std::string_view why) override {
+    excluded.push_back(std::string(group) + ": " + std::string(why));
+  }
+  void on_connection(bool up, std::string_view why) override { connections.push_back((up ? "up" : "down: ") + std::string(why)); }
+
+  std::vector<GroupView> views;
+  std::vector<std::string> messages;
+  std::vector<Sent> sent;
+  std::vector<std::string> excluded;
+  std::vector<std::string> connections;
+  std::uint64_t outcomes = 0;
+  std::uint64_t deliveries = 0;
+  std::uint64_t last_position = 0;
+  bool in_order = true;
+};
+
+template <typename Predicate>
+bool poll_until(Client& client, Predicate done) {
+  const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+  while (!done()) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      return false;
+    }
+    static_cast<void>(client.poll(100ms));
+  }
+  return true;
+}
+
+io::ControlOptions options_at(const std::string& path) {
+  io::ControlOptions options;
+  options.path = path;
+  return options;
+}
+
+struct Fixture {
+  TempDir dir;
+  std::string path = dir.file("s");
+  FakeDaemon daemon{options_at(path)};
+  Recorder recorder;
+  Client client{recorder, {.socket = path, .name = "test", .timeout = 20s}};
+};
+
+/// Accepts one connection and says what it is told, whatever the client says.
+class ScriptedDaemon {
+ public:
+  ScriptedDaemon(const std::string& path, std::string script) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(fd_, 4) == 0);
+    thread_ = std::thread([fd = fd_, said = std::move(script)] {
+      const int client = ::accept(fd, nullptr, nullptr);
+      static_cast<void>(::send(client, said.data(), said.size(), MSG_NOSIGNAL));
+      ::shutdown(client, SHUT_WR);
+      char ignored[1024];
+      while (::recv(client, ignored, sizeof ignored, 0) > 0) {
+      }
+      ::close(client);
+    });
+  }
+  ScriptedDaemon(const ScriptedDaemon&) = delete;
+  ScriptedDaemon& operator=(const ScriptedDaemon&) = delete;
+  ~ScriptedDaemon() {
+    thread_.join();
+    ::close(fd_);
+  }
+
+ private:
+  int fd_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("join, send, hear, leave") {
+  Fixture fixture;
+  auto& [dir, path, daemon, recorder, client] = fixture;
+  const auto view = client.join("chat", {.member_name = "me"});
+  REQUIRE(view);
+  CHECK(view->members.size() == 1);
+  CHECK(view->members[0].name == "me");
+  REQUIRE(recorder.views.size() == 1);
+  CHECK(recorder.views[0].token == view->token);
+
+  const auto sent = client.send("chat", "hello", {.text = true});
+  REQUIRE(sent);
+  CHECK(sent->fate == Fate::delivered);
+  CHECK(sent->position == 1);
+  CHECK(recorder.messages == std::vector<std::string>{"hello"});
+
+  REQUIRE(client.leave("chat"));
+  const auto refused = client.leave("nowhere");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.failure().code == "no_such_group");
+  const auto status = client.status();
+  REQUIRE(status);
+  CHECK(status->name == "alpha");
+  CHECK(status->has_quorum);
+  CHECK(status->view == 5);
+}
+
+TEST_CASE("many messages travel in few frames, and every one gets its outcome") {
+  Fixture fixture;
+  auto& [dir, path, daemon, recorder, client] = fixture;
+  REQUIRE(client.join("g"));
+  constexpr std::uint64_t kMessages = 100000;
+  for (std::uint64_t i = 1; i <= kMessages; ++i) {
+    const auto ticket = client.post("g", "message " + std::to_string(i));
+    REQUIRE(ticket);
+    REQUIRE(*ticket == i);
+  }
+  REQUIRE(client.flush());
+  CHECK(client.unanswered_bytes() == 0);
+  CHECK(recorder.outcomes == kMessages);
+  REQUIRE(poll_until(client, [&, &heard = recorder.messages] { return heard.size() == kMessages; }));
+  CHECK(recorder.in_order);
+  CHECK(recorder.messages.back() == "message 100000");
+  CHECK(recorder.deliveries < 100);
+  CHECK(daemon.run([](FakeDaemon& fake) { return fake.sends.size(); }) < 100);
+}
+
+TEST_CASE("what waits for its outcome is bounded") {
+  TempDir dir;
+  FakeDaemon daemon(options_at(dir.file("s")));
+  Recorder recorder;
+  Client client(recorder, {.socket = dir.file("s"), .timeout = 20s, .max_unanswered = 10000});
+  REQUIRE(client.join("g"));
+  daemon.run([](FakeDaemon& fake) { fake.hold_sends = true; });
+  const std::string message(996, 'x');
+  for (int i = 0; i < 10; ++i) {
+    REQUIRE(client.try_post("g", message));
+  }
+  const auto blocked = client.try_post("g", message);
+  REQUIRE_FALSE(blocked);
+  CHECK(blocked.failure().code == "would_block");
+  const auto timed_out = client.post("g", message, {}, 20ms);
+  REQUIRE_FALSE(timed_out);
+  CHECK(timed_out.failure().code == "timeout");
+  daemon.run([](FakeDaemon& fake) { fake.release_sends(); });
+  REQUIRE(client.post("g", message));
+  REQUIRE(client.flush());
+  CHECK(recorder.outcomes == 11);
+  const auto large = client.try_post("g", std::string(std::size_t{5} << 20U, 'x'));
+  REQUIRE_FALSE(large);
+  CHECK(large.failure().code == "too_large");
+}
+
+TEST_CASE("a refused send is not delivered, and says why") {
+  Fixture fixture;
+  const auto sent = fixture.client.send("nowhere", "x");
+  REQUIRE(sent);
+  CHECK(sent->fate == Fate::not_delivered);
+  CHECK(sent->code == "no_such_group");
+}
+
+TEST_CASE("no daemon: a clear failure, at once when asked so") {
+  TempDir dir;
+  Recorder recorder;
+  Client client(recorder, {.socket = dir.file("nobody"), .reconnect = false});
+  const auto joined = client.join("g");
+  REQUIRE_FALSE(joined);
+  CHECK(joined.failure().code == "unreachable");
+  CHECK_THAT(joined.failure().message, Contains("nobody") && Contains("is vsyncd running?"));
+}
+
+TEST_CASE("a daemon that comes back: pending sends are unknown, the groups are joined again") {
+  TempDir dir;
+  auto daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
+  Recorder recorder;
+  Client client(recorder, {.socket = dir.file("s"), .timeout = 20s, .longest_pause = 100ms});
+  REQUIRE(client.join("g", {.member_name = "me"}));
+  daemon->run([](FakeDaemon& fake) { fake.hold_sends = true; });
+  REQUIRE(client.post("g", "lost?"));
+  REQUIRE(client.status());  // the message is there
+  daemon->stop();
+  REQUIRE(poll_until(client, [&] { return recorder.connections.size() == 2; }));
+  CHECK_THAT(recorder.connections[1], Contains("down"));
+  REQUIRE(recorder.sent.size() == 1);
+  CHECK(recorder.sent[0].fate == Fate::unknown);
+  REQUIRE(recorder.excluded.size() == 1);
+  CHECK(client.try_post("g", "x").failure().code == "disconnected");
+  daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
+  REQUIRE(poll_until(client, [&] { return recorder.views.size() == 2; }));
+  CHECK(recorder.views[1].members[0].name == "me");
+  REQUIRE(client.send("g", "again"));
+}
+
+TEST_CASE("without reconnection the end is the end") {
+  TempDir dir;
+  FakeDaemon daemon(options_at(dir.file("s")));
+  Recorder recorder;
+  Client client(recorder, {.socket = dir.file("s"), .reconnect = false, .timeout = 20s});
+  REQUIRE(client.join("g"));
+  daemon.stop();
+  const auto ended = client.run();
+  REQUIRE_FALSE(ended);
+  CHECK(ended.failure().code == "disconnected");
+}
+
+TEST_CASE("an exclusion of the daemon: told, and joined again") {
+  Fixture fixture;
+  auto& [dir, path, daemon, recorder, client] = fixture;
+  REQUIRE(client.join("g"));
+  daemon.run([](FakeDaemon& fake) { fake.exclude("paused"); });
+  REQUIRE(poll_until(client, [&, &views = recorder.views] { return views.size() == 2; }));
+  CHECK(recorder.excluded == std::vector<std::string>{"g: paused"});
+  CHECK(recorder.views[1].members[0].incarnation == 2);
+  CHECK(recorder.connections == std::vector<std::string>{"up"});
+}
+
+TEST_CASE("callbacks may send, but not wait") {
+  struct Echo : Recorder {
+    void on_messages(const Delivery& delivery) override {
+      Recorder::on_messages(delivery);
+      if (messages.size() < 5) {
+        REQUIRE(client->try_post("g", "echo"));
+        CHECK(client->flush().failure().code == "in_callback");
+        CHECK(client->poll().failure().code == "in_callback");
+        CHECK(client->send("g", "x").failure().code == "in_callback");
+      }
+    }
+    Client* client = nullptr;
+  } echo;
+  TempDir dir;
+  FakeDaemon daemon(options_at(dir.file("s")));
+  Client client(echo, {.socket = dir.file("s"), .timeout = 20s});
+  echo.client = &client;
+  REQUIRE(client.join("g"));
+  REQUIRE(client.send("g", "start"));
+  CHECK(poll_until(client, [&] { return echo.messages.size() == 5; }));
+}
+
+TEST_CASE("stop ends run") {
+  struct Stopper : Recorder {
+    void on_messages(const Delivery&) override { client->stop(); }
+    Client* client = nullptr;
+  } stopper;
+  TempDir dir;
+  FakeDaemon daemon(options_at(dir.file("s")));
+  Client client(stopper, {.socket = dir.file("s"), .timeout = 20s});
+  stopper.client = &client;
+  REQUIRE(client.join("g"));
+  REQUIRE(client.try_post("g", "last"));
+  CHECK(client.run());
+}
+
+TEST_CASE("with Asio: the handle is readable when there is something to do") {
+  Fixture fixture;
+  auto& [dir, path, daemon, recorder, client] = fixture;
+  asio::io_context io;
+  asio::posix::stream_descriptor handle(io, ::dup(client.native_handle()));
+  REQUIRE(client.join("g"));
+  const std::function<void()> wait = [&, &heard = recorder.messages, &loop = client] {
+    handle.async_wait(asio::posix::stream_descriptor::wait_read, [&](const std::error_code& error) {
+      REQUIRE_FALSE(error);
+      REQUIRE(loop.poll());
+      if (heard.size() < 3) {
+        wait();
+      }
+    });
+  };
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(client.try_post("g", "x"));
+  }
+  wait();
+  io.run_for(kDeadline);
+  CHECK(recorder.messages.size() == 3);
+}
+
+TEST_CASE("what is no daemon is left") {
+  using namespace std::string_literals;
+  TempDir dir;
+  const auto [script, said] = GENERATE(table<std::string, std::string>(
+      {{"HTTP/1.1 400 Bad Request\r\n\r\n", "no frame"}, {"\0\0\0\2\xff\xff"s, "no reply"}, {"", "closed"}}));
+  ScriptedDaemon daemon(dir.file("s"), script);
+  Recorder recorder;
+  Client client(recorder, {.socket = dir.file("s"), .reconnect = false});
+  const auto joined = client.join("g");
+  REQUIRE_FALSE(joined);
+  CHECK_THAT(joined.failure().message, Contains(said));
+}
+
+TEST_CASE("the documented example works") {
+  TempDir dir;
+  FakeDaemon daemon(options_at(dir.file("s")));
+  const std::string command = "VSYNCD_SOCKET=" + dir.file("s") + " " HELLO_GROUP " alice 2>&1";
+  FILE* const pipe = ::popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  std::string output;
+  char line[512];
+  while (std::fgets(line, sizeof line, pipe) != nullptr) {
+    output += line;
+    if (std::string_view(line) == "delivered\n") {
+      daemon.run([](FakeDaemon& fake) {
+        std::string body;
+        for (int i = 0; i < 9; ++i) {
+          body += std::string("\2\0\0\0hi", 6);
+        }
+        fake.deliver("hello", body, 9, true);
+      });
+    }
+  }
+  CHECK(::pclose(pipe) == 0);
+  CHECK_THAT(output,
+             Contains("view 1 of hello: alice@1, led by alice") && Contains("alice: hello, group\n") && Contains(": hi\n"));
+}

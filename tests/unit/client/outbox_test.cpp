@@ -1,0 +1,86 @@
+#include "client/outbox.h"
+
+#include <catch2/catch.hpp>
+
+using namespace vsync;
+
+TEST_CASE("tickets rise by one and batches break where the way of sending differs") {
+  FrameSocket socket;
+  Outbox outbox(1000);
+  CHECK(outbox.add(socket, "g", "a", {}) == 1);
+  CHECK(outbox.add(socket, "g", "b", {}) == 2);
+  CHECK(socket.unwritten() == 0);
+  CHECK(outbox.add(socket, "h", "c", {}) == 3);  // another group
+  const auto one = socket.unwritten();
+  CHECK(one > 0);
+  CHECK(outbox.add(socket, "h", "d", {.service = Service::fifo}) == 4);
+  CHECK(socket.unwritten() > one);
+  CHECK(outbox.unanswered_bytes() == 4 * 5);
+  CHECK_FALSE(outbox.settled(4));
+}
+
+TEST_CASE("a full batch becomes a frame") {
+  FrameSocket socket;
+  Outbox outbox(100);
+  for (int i = 0; i < 11; ++i) {
+    outbox.add(socket, "g", "123456", {});
+  }
+  CHECK(socket.unwritten() > 100);
+  CHECK(socket.unwritten() < 150);
+}
+
+TEST_CASE("outcomes settle messages once") {
+  FrameSocket socket;
+  Outbox outbox(1000);
+  for (int i = 0; i < 10; ++i) {
+    outbox.add(socket, "g", "x", {});
+  }
+  outbox.close_batch(socket);
+  CHECK(outbox.settle(1, 4) == 4);
+  CHECK(outbox.settled(4));
+  CHECK_FALSE(outbox.settled(5));
+  CHECK(outbox.unanswered_bytes() == 50);
+  CHECK(outbox.settle(5, 100) == 6);
+  CHECK(outbox.unanswered_bytes() == 0);
+  CHECK(outbox.empty());
+  CHECK(outbox.settle(5, 1) == 0);
+  CHECK(outbox.settle(99, 1) == 0);
+}
+
+TEST_CASE("a refused batch: what is unanswered of it was not delivered") {
+  FrameSocket socket;
+  Outbox outbox(1000);
+  for (int i = 0; i < 3; ++i) {
+    outbox.add(socket, "g", "x", {});
+  }
+  outbox.close_batch(socket);
+  const auto sent = outbox.refuse(1, "wrong_view");
+  CHECK(sent.first == 1);
+  CHECK(sent.count == 3);
+  CHECK(sent.fate == Fate::not_delivered);
+  CHECK(sent.code == "wrong_view");
+  CHECK(outbox.refuse(1, "wrong_view").count == 0);
+}
+
+TEST_CASE("a lost connection: only what it had taken whole is unknown") {
+  FrameSocket socket;
+  Outbox outbox(1000);
+  outbox.add(socket, "g", "1", {});
+  outbox.close_batch(socket);
+  const auto first_end = socket.appended_total();
+  outbox.add(socket, "g", "2", {});
+  outbox.add(socket, "g", "3", {});
+  outbox.close_batch(socket);
+  outbox.add(socket, "g", "4", {});
+  const auto fates = outbox.abandon(first_end + 1);
+  REQUIRE(fates.size() == 3);
+  CHECK(fates[0].fate == Fate::unknown);
+  CHECK(fates[1].first == 2);
+  CHECK(fates[1].count == 2);
+  CHECK(fates[1].fate == Fate::not_delivered);
+  CHECK(fates[2].first == 4);
+  CHECK(fates[2].fate == Fate::not_delivered);
+  CHECK(outbox.empty());
+  CHECK(outbox.unanswered_bytes() == 0);
+  CHECK(outbox.add(socket, "g", "5", {}) == 5);
+}
