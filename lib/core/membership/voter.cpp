@@ -60,7 +60,8 @@ void Membership::on(const Pid& from, const Accept& accept) {
   if (behind(accept.view)) {
     return;  // repeated until we have caught up
   }
-  const bool again = acceptor_.accepted() && acceptor_.accepted()->ballot == accept.ballot;
+  const bool again =
+      acceptor_.accepted() && acceptor_.accepted()->ballot == accept.ballot && acceptor_.promised() == accept.ballot;
   if (!again) {
     if (!acceptor_.accept(accept.ballot, accept.value)) {
       send(from, Nack{accept.view, acceptor_.promised()});
