@@ -55,7 +55,12 @@ Mesh::Mesh(asio::io_context& io, const TransportOptions& options, TransportHandl
       dialer_(io, {options.link_grace, options.backoff_min, options.backoff_max, options.handshake}, options.seed, *this) {}
 
 Mesh::~Mesh() {
-  stop("");
+  for (const auto& [pid, link] : links_) {
+    link->abort();  // connections may be kept by their waits: nothing may call in here any more
+  }
+  for (const auto& link : strangers_) {
+    link->abort();
+  }
 }
 
 void Mesh::start() {

@@ -1,0 +1,70 @@
+#include "daemon/hosts_file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+namespace vsync::daemon {
+namespace {
+
+std::string trimmed(const std::string& line) {
+  const auto text = line.substr(0, line.find('#'));
+  const auto first = text.find_first_not_of(" \t\r");
+  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+}  // namespace
+
+Result<std::vector<io::HostPort>> read_hosts(const std::string& path, std::uint16_t default_port) {
+  std::ifstream file(path);
+  if (!file) {
+    return fail("cannot read the hosts file '" + path + "': " + std::strerror(errno));
+  }
+  std::vector<io::HostPort> hosts;
+  std::string line;
+  for (std::size_t number = 1; std::getline(file, line); ++number) {
+    const auto text = trimmed(line);
+    if (text.empty()) {
+      continue;
+    }
+    auto host = io::parse_host_port(text, default_port);
+    if (!host || host->host.empty()) {
+      return fail(path + ": line " + std::to_string(number) + ": " + (host ? "a host is expected" : host.error().message));
+    }
+    if (std::ranges::find(hosts, *host) != hosts.end()) {
+      return fail(path + ": line " + std::to_string(number) + ": '" + text + "' is listed twice");
+    }
+    hosts.push_back(std::move(*host));
+  }
+  if (hosts.empty()) {
+    return fail("the hosts file '" + path + "' names no host");
+  }
+  return hosts;
+}
+
+Result<std::size_t> find_own_line(const std::vector<io::HostPort>& hosts, const OwnNames& own, const std::string& path) {
+  if (own.id != 0) {
+    if (own.id > hosts.size()) {
+      return fail("--id " + std::to_string(own.id) + " has no line in the hosts file '" + path + "', which names " +
+                  std::to_string(hosts.size()) + " hosts");
+    }
+    return own.id - 1;
+  }
+  // The most telling first: an address that we use, then our name, then the machine's.
+  for (const auto& address : own.addresses) {
+    if (const auto line = std::ranges::find(hosts, address); line != hosts.end()) {
+      return static_cast<std::size_t>(line - hosts.begin());
+    }
+  }
+  for (const auto& name : {own.name, own.host_name}) {
+    const auto line = std::ranges::find(hosts, name, &io::HostPort::host);
+    if (line != hosts.end()) {
+      return static_cast<std::size_t>(line - hosts.begin());
+    }
+  }
+  return fail("the hosts file '" + path + "' has no line for this host: looked for '" + own.name + "' (--name), '" +
+              own.host_name + "' (host name) and the addresses of --listen and --advertise; or give --id");
+}
+
+}  // namespace vsync::daemon

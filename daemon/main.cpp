@@ -1,0 +1,115 @@
+// vsyncd: assembly only. Exit status: 0 ended as told, 1 failed or refused, 2 wrong settings, 3 must not go on (engine/engine.h).
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "daemon/options.h"
+#include "engine/engine.h"
+#include "io/systemd.h"
+
+#ifndef VSYNC_VERSION
+#error "VSYNC_VERSION is set by the build"
+#endif
+
+namespace vsync::daemon {
+namespace {
+
+using engine::ExitStatus;
+
+int end_with(ExitStatus status, const std::string& message) {
+  std::fprintf(stderr, "vsyncd: %s\n", message.c_str());
+  return static_cast<int>(status);
+}
+
+/// Signals of the operator and of systemd.
+class Signals {
+ public:
+  Signals(asio::io_context& io, engine::Engine& engine) : io_(io), engine_(engine), signals_(io, SIGTERM, SIGINT, SIGHUP) {
+    wait();
+  }
+  /// From now on there is something to leave and to reload.
+  void opened() { opened_ = true; }
+
+ private:
+  void wait() {
+    signals_.async_wait([this](const asio::error_code& error, int signal) {
+      if (error) {
+        return;
+      }
+      wait();
+      if (!opened_) {
+        if (signal != SIGHUP) {
+          io_.stop();
+        }
+      } else if (signal == SIGHUP) {
+        static_cast<void>(engine_.reload());  // it logs what came of it
+      } else {
+        engine_.terminate();
+      }
+    });
+  }
+
+  asio::io_context& io_;
+  engine::Engine& engine_;
+  asio::signal_set signals_;
+  bool opened_ = false;
+};
+
+int run(engine::Options options, engine::Logs& logs, SettingsReloader& settings, std::chrono::microseconds delay) {
+  asio::io_context io(1);
+  engine::Engine engine(io, std::move(options), logs, settings);
+  Signals signals(io, engine);
+  int status = 0;
+  asio::steady_timer start(io, delay);
+  start.async_wait([&](const asio::error_code&) {
+    if (auto opened = engine.open(); !opened) {
+      status = end_with(ExitStatus::failed, opened.error().message);
+      return io.stop();
+    }
+    signals.opened();
+  });
+  io.run();
+  return status != 0 ? status : static_cast<int>(engine.exit_status());
+}
+
+int main(const std::vector<std::string>& arguments) {
+  const auto command = parse_settings(arguments);
+  if (!command) {
+    return end_with(ExitStatus::usage, command.error().message);
+  }
+  if (!command->answer.empty()) {
+    std::fputs(command->answer.c_str(), stdout);
+    return 0;
+  }
+  auto options = make_options(command->settings);
+  if (!options) {
+    return end_with(ExitStatus::usage, options.error().message);
+  }
+  if (command->check_config) {
+    std::fputs(command->settings.to_file().c_str(), stdout);
+    return 0;
+  }
+  if (const auto startable = check_startable(*options); !startable) {
+    return end_with(ExitStatus::usage, startable.error().message);
+  }
+  auto logs = engine::Logs::open(make_log_options(command->settings));
+  if (!logs) {
+    return end_with(ExitStatus::failed, logs.error().message);
+  }
+  options->version = VSYNC_VERSION;
+  options->control.listen_fd = io::systemd::listen_socket();
+  std::signal(SIGPIPE, SIG_IGN);
+  SettingsReloader reloader(arguments, command->settings);
+  return run(std::move(*options), **logs, reloader, start_delay(command->settings));
+}
+
+}  // namespace
+}  // namespace vsync::daemon
+
+int main(int count, char** arguments) {
+  return vsync::daemon::main({arguments + 1, arguments + count});
+}

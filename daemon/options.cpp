@@ -1,0 +1,266 @@
+#include "daemon/options.h"
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <asio/ip/address.hpp>
+#include <optional>
+#include <random>
+
+#include "daemon/hosts_file.h"
+#include "daemon/values.h"
+#include "io/systemd.h"
+
+namespace vsync::daemon {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::uint16_t kPort = 7475;
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
+/// The first address of this host that others can use; loopback when there is none.
+std::string first_address() {
+  ifaddrs* list = nullptr;
+  std::string found = "127.0.0.1";
+  if (::getifaddrs(&list) != 0) {
+    return found;
+  }
+  for (const auto* entry = list; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr != nullptr && entry->ifa_addr->sa_family == AF_INET && (entry->ifa_flags & IFF_LOOPBACK) == 0 &&
+        (entry->ifa_flags & IFF_UP) != 0) {
+      const auto* address = reinterpret_cast<const sockaddr_in*>(entry->ifa_addr);
+      found = asio::ip::address_v4(ntohl(address->sin_addr.s_addr)).to_string();
+      break;
+    }
+  }
+  ::freeifaddrs(list);
+  return found;
+}
+
+// Every text was checked when it was read: the parsers cannot fail below.
+microseconds duration_of(const Settings& settings, std::string_view name) {
+  return *parse_duration(settings.text(name));
+}
+std::uint64_t number_of(const Settings& settings, std::string_view name) {
+  return settings.text(name).empty() ? 0 : *parse_number(settings.text(name), 0, 0xffffffff);
+}
+io::HostPort address_of(const std::string& text) {
+  return *io::parse_host_port(text, kPort);
+}
+
+/// T_host and hb (protocol.md section 17).
+Result<void> set_times(core::Limits& limits, const Settings& settings) {
+  const auto suspect = duration_of(settings, "suspect-after");
+  auto heartbeat = duration_of(settings, "heartbeat-interval");
+  if (suspect < milliseconds(200) || suspect > seconds(60)) {
+    return fail("suspect-after: '" + settings.text("suspect-after") + "' is not within 200ms and 60s");
+  }
+  if (!settings.given("heartbeat-interval")) {
+    heartbeat = std::min(heartbeat, suspect / 5);
+  }
+  if (heartbeat < milliseconds(1) || suspect < 5 * heartbeat) {
+    return fail("suspect-after (" + settings.text("suspect-after") + ") must be at least 5 times heartbeat-interval (" +
+                settings.text("heartbeat-interval") + "), and that at least 1ms");
+  }
+  limits.heartbeat = heartbeat;
+  limits.suspect_after = suspect;
+  limits.link_grace = std::min<core::Duration>(milliseconds(200), suspect / 4);
+  return {};
+}
+
+/// Our place in the hosts file: id, founder, peers, where others reach us.
+Result<void> apply_hosts(engine::Options& options, const Settings& settings) {
+  const auto& path = settings.text("hosts");
+  const auto hosts = read_hosts(path, options.transport.listen.port);
+  if (!hosts) {
+    return tl::unexpected(hosts.error());
+  }
+  OwnNames own{options.node, options.name, host_name(), {}};
+  for (const auto& address : {options.transport.listen, io::HostPort{options.advertise.host, options.advertise.port}}) {
+    if (!address.host.empty()) {
+      own.addresses.push_back(address);
+    }
+  }
+  const auto line = find_own_line(*hosts, own, path);
+  if (!line) {
+    return tl::unexpected(line.error());
+  }
+  options.node = static_cast<core::NodeId>(*line + 1);
+  options.found_if_alone = *line == 0;
+  if (options.bootstrap && *line != 0) {
+    return fail("bootstrap contradicts hosts: the first host of '" + path + "' founds the cluster, and that is not this one");
+  }
+  for (std::size_t i = 0; i < hosts->size(); ++i) {
+    if (i != *line) {
+      options.transport.seeds.push_back((*hosts)[i]);
+    }
+  }
+  if (options.quorum == core::QuorumPolicy::fixed && !settings.given("voter")) {
+    for (std::size_t i = 0; i < hosts->size(); ++i) {
+      options.static_voters.push_back({static_cast<core::NodeId>(i + 1), 0, 1});
+    }
+  }
+  if (options.advertise.host.empty() && options.transport.listen.host.empty()) {
+    options.advertise.host = (*hosts)[*line].host;
+    options.advertise.port = (*hosts)[*line].port;
+  }
+  if (settings.flag("crash-in-change")) {
+    options.faults.crash_in_change_of = hosts->size();
+  }
+  return {};
+}
+
+void set_faults(engine::Faults& faults, const Settings& settings) {
+  if (settings.given("crash-delay")) {
+    faults.crash_after = std::chrono::duration_cast<milliseconds>(duration_of(settings, "crash-delay"));
+  }
+  for (const auto& text : settings.list("fault")) {
+    const auto value = text.substr(text.find('=') + 1);
+    if (text.starts_with("crash-after=")) {
+      faults.crash_after = std::chrono::duration_cast<milliseconds>(*parse_duration(value));
+    } else {
+      const auto colon = value.find(':');
+      faults.crash_on = value.substr(0, colon);
+      faults.crash_on_nth =
+          colon == std::string::npos ? 1 : static_cast<std::uint32_t>(*parse_number(value.substr(colon + 1), 1, 1000000));
+    }
+  }
+}
+
+core::ColdStart cold_start_of(const std::string& word) {
+  return word == "quorum" ? core::ColdStart::quorum : word == "manual" ? core::ColdStart::manual : core::ColdStart::wait_all;
+}
+
+std::optional<engine::EventLogOptions> event_log_of(const Settings& settings) {
+  if (!settings.given("event-log")) {
+    return std::nullopt;
+  }
+  const auto& word = settings.text("event-log-format");
+  const auto format = word == "text"         ? engine::EventLog::Format::text
+                      : word == "membership" ? engine::EventLog::Format::membership
+                                             : engine::EventLog::Format::json;
+  return engine::EventLogOptions{settings.text("event-log"), format};
+}
+
+void set_control(io::ControlOptions& control, const engine::Options& options, const Settings& settings) {
+  control.path = settings.text("socket");
+  control.mode = *parse_mode(settings.text("socket-mode"));
+  control.admin_group = settings.text("admin-group");
+  control.limits.max_message = options.limits.max_message;
+  control.limits.max_in_flight = options.limits.client_queue_bytes;
+  control.limits.max_frame = options.limits.max_message + 65536;
+  control.limits.max_line = 2 * control.limits.max_frame;
+}
+
+void set_transport(io::TransportOptions& transport, const core::Limits& limits, const Settings& settings) {
+  transport.heartbeat_port = static_cast<std::uint16_t>(number_of(settings, "heartbeat-port"));
+  transport.link_grace = std::chrono::duration_cast<milliseconds>(limits.link_grace);
+  transport.user_timeout = std::chrono::duration_cast<milliseconds>(4 * limits.suspect_after);
+  transport.seed = std::random_device()();
+  for (const auto& peer : settings.list("peer")) {
+    transport.seeds.push_back(address_of(peer));
+  }
+}
+
+}  // namespace
+
+Result<engine::Options> make_options(const Settings& settings) {
+  engine::Options options;
+  options.name = settings.text("name");
+  options.node = static_cast<core::NodeId>(number_of(settings, "id"));
+  options.state_dir = settings.text("state-dir");
+  options.bootstrap = settings.flag("bootstrap");
+  options.quorum = settings.text("quorum") == "static" ? core::QuorumPolicy::fixed : core::QuorumPolicy::dynamic;
+  options.cold_start = cold_start_of(settings.text("cold-start"));
+  options.event_log = event_log_of(settings);
+  options.limits.client_queue_bytes = *parse_size(settings.text("client-queue"));
+  options.limits.max_message = *parse_size(settings.text("max-message"));
+  if (auto set = set_times(options.limits, settings); !set) {
+    return tl::unexpected(set.error());
+  }
+  if (options.limits.max_message == 0 || options.limits.client_queue_bytes == 0) {
+    return fail("max-message and client-queue must not be 0");
+  }
+  if (settings.given("voter") && options.quorum != core::QuorumPolicy::fixed) {
+    return fail("voter needs quorum static");
+  }
+  for (const auto& voter : settings.list("voter")) {
+    options.static_voters.push_back({static_cast<core::NodeId>(*parse_number(voter, 1, 0x7fffffff)), 0, 1});
+  }
+  options.transport.listen = address_of(settings.text("listen"));
+  set_transport(options.transport, options.limits, settings);
+  if (settings.given("advertise")) {
+    const auto advertise = *io::parse_host_port(settings.text("advertise"), options.transport.listen.port);
+    options.advertise = {advertise.host, advertise.port, 0};
+  }
+  set_faults(options.faults, settings);
+  if (settings.given("hosts")) {
+    if (auto applied = apply_hosts(options, settings); !applied) {
+      return tl::unexpected(applied.error());
+    }
+  } else if (settings.flag("crash-in-change")) {
+    return fail("crash-in-change needs hosts: it waits for all of them");
+  }
+  if (options.advertise.host.empty()) {
+    const auto& listen = options.transport.listen.host;
+    options.advertise.host = listen.empty() ? first_address() : listen;
+  }
+  set_control(options.control, options, settings);
+  return options;
+}
+
+Result<void> check_startable(const engine::Options& options) {
+  if (options.quorum == core::QuorumPolicy::fixed && options.static_voters.empty()) {
+    return fail("quorum static needs to know the voters: give hosts, or voter for each of them");
+  }
+  return {};
+}
+
+engine::LogOptions make_log_options(const Settings& settings) {
+  engine::LogOptions options;
+  for (const auto& level : settings.list("log-level")) {
+    options.levels.push_back(*engine::parse_log_level(level));
+  }
+  options.files = settings.list("log-file");
+  options.journal = io::systemd::logs_to_journal();
+  return options;
+}
+
+microseconds start_delay(const Settings& settings) {
+  return duration_of(settings, "start-delay");
+}
+
+Result<engine::Reloaded> SettingsReloader::reload() {
+  auto parsed = parse_settings(arguments_);
+  if (!parsed) {
+    return tl::unexpected(parsed.error());
+  }
+  const auto options = make_options(parsed->settings);
+  if (!options) {
+    return tl::unexpected(options.error());
+  }
+  constexpr std::array<std::string_view, 3> kAtRunTime{"log-level", "peer", "hosts"};
+  engine::Reloaded reloaded{make_log_options(parsed->settings).levels, options->transport.seeds, {}};
+  for (const auto& name : current_.differences(parsed->settings)) {
+    if (std::ranges::find(kAtRunTime, name) != kAtRunTime.end()) {
+      reloaded.report.applied.push_back(name);
+      current_.set(name, {parsed->settings.list(name), parsed->settings.given(name)});
+    } else {
+      reloaded.report.needs_restart.push_back(name);
+    }
+  }
+  return reloaded;
+}
+
+}  // namespace vsync::daemon

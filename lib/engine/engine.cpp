@@ -1,0 +1,391 @@
+#include "engine/engine.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <asio/post.hpp>
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include "base/hash.h"
+#include "io/systemd.h"
+
+namespace vsync::engine {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds kLeaveLimit{15};              // for a leave that nobody answers
+constexpr milliseconds kFarewell{1000};         // for the last bytes to clients and peers
+constexpr milliseconds kFarewellStep{5};        // how often that is looked at
+constexpr std::int64_t kExclusionMemory = 300;  // F8: seconds
+
+std::uint64_t random_number() {
+  std::random_device device;
+  return (static_cast<std::uint64_t>(device()) << 32U) | device();
+}
+
+std::int64_t wall_seconds() {
+  return std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// Settings that must be equal in a cluster, or its daemons would decide differently.
+std::uint64_t config_hash(const Options& options) {
+  Hasher hash;
+  hash.add(static_cast<std::uint64_t>(options.quorum));
+  for (const auto& voter : options.static_voters) {
+    hash.add(voter.node).add(voter.weight);
+  }
+  hash.add(options.limits.max_message).add(options.limits.max_members);
+  return hash.value();
+}
+
+}  // namespace
+
+Engine::Engine(asio::io_context& io, Options options, Logs& logs, SettingsSource& settings)
+    : io_(io),
+      options_(std::move(options)),
+      logs_(logs),
+      settings_(settings),
+      transport_(io, options_.transport, *this),
+      has_seeds_(!options_.transport.seeds.empty()),
+      deadline_timer_(io),
+      restart_timer_(io),
+      fault_timer_(io),
+      watchdog_timer_(io),
+      end_timer_(io) {
+  logs_.set_source(this);
+}
+
+Engine::~Engine() {
+  logs_.set_source(nullptr);
+}
+
+// ---------------------------------------------------------------- lifecycle
+
+Result<void> Engine::open() {
+  auto storage = io::Storage::open(options_.state_dir, io_.get_executor());
+  if (!storage) {
+    return tl::unexpected(storage.error());
+  }
+  storage_ = std::move(*storage);
+  if (options_.event_log) {
+    auto log = EventLog::open(options_.event_log->path, options_.event_log->format);
+    if (!log) {
+      return tl::unexpected(log.error());
+    }
+    event_log_ = std::move(*log);
+  }
+  if (auto opened = transport_.open(); !opened) {
+    return opened;
+  }
+  auto control = io::ControlServer::open(io_, options_.control, *this);
+  if (!control) {
+    return tl::unexpected(control.error());
+  }
+  control_ = std::move(*control);
+
+  auto node = options_.node;
+  if (node == 0 && (options_.bootstrap || options_.found_if_alone)) {
+    const auto known = storage_->load_identity();
+    node = known && known->node != 0 ? known->node : 1;  // a founder gives itself the first id
+  }
+  auto state = storage_->begin(node, options_.name);
+  if (!state) {
+    return tl::unexpected(state.error());
+  }
+  state_ = std::move(*state);
+  if (state_.amnesiac) {
+    log(Subsystem::storage).warn("starts without a vote and may only join: {}", state_.why);
+  }
+  if (options_.faults.crash_after) {
+    fault_timer_.expires_after(*options_.faults.crash_after);
+    fault_timer_.async_wait([this](const asio::error_code& error) {
+      if (!error) {
+        crash("the time of a fault point has come");
+      }
+    });
+  }
+  start_node();
+  io::systemd::ready();
+  feed_watchdog();
+  return {};
+}
+
+core::Config Engine::make_config() const {
+  core::Config config;
+  config.self = self_;
+  config.uuid = state_.identity.uuid;
+  config.config_hash = config_hash(options_);
+  config.limits = options_.limits;
+  config.quorum = options_.quorum;
+  config.static_voters = options_.static_voters;
+  config.cold_start = options_.cold_start;
+  config.bootstrap = options_.bootstrap;
+  config.found_if_alone = options_.found_if_alone;
+  config.join = has_seeds_ || left_;
+  config.amnesiac = state_.amnesiac;
+  config.restored = state_.acceptor;
+  config.recent_exclusions = recent_exclusions();
+  config.seed = random_number();
+  config.trace = event_log_ != nullptr;
+  return config;
+}
+
+std::uint32_t Engine::recent_exclusions() const {
+  const auto since = wall_seconds() - kExclusionMemory;
+  return static_cast<std::uint32_t>(
+      std::ranges::count_if(state_.identity.exclusions, [&](std::int64_t when) { return when >= since; }));
+}
+
+void Engine::start_node() {
+  const auto& identity = state_.identity;
+  self_.pid = {identity.node, identity.incarnation, 0};
+  if (identity.node == 0) {
+    self_.pid.incarnation = random_number() >> 1U;  // many may ask for an id at once: their pids must differ
+  }
+  self_.vote_epoch = identity.vote_epoch;
+  self_.name = options_.name;
+  self_.address = options_.advertise;
+  if (self_.address.port == 0) {
+    self_.address.port = transport_.port();
+  }
+  if (self_.address.heartbeat_port == 0) {
+    self_.address.heartbeat_port = transport_.heartbeat_port();
+  }
+  const auto config = make_config();
+  node_ = std::make_unique<core::Node>(config);
+  left_ = false;
+  log(Subsystem::membership)
+      .info("starts as {} ({}) at {}:{}", core::to_string(self_.pid), self_.name, self_.address.host, self_.address.port);
+  if (!config.join && !config.bootstrap && !config.found_if_alone && !config.restored.decided) {
+    log(Subsystem::membership)
+        .warn("belongs to no cluster: found one with --bootstrap, or join one with --peer or vsyncctl join");
+  }
+  transport_.start();
+  node_->start(now(), effects_);
+  pump();
+  schedule_turn();
+  tell_status();
+}
+
+/// The incarnation is over; the next one starts after `backoff`, under an identity that is durable.
+void Engine::restart_node(core::Duration backoff) {
+  node_over_ = true;
+  view_.reset();
+  transport_.stop("starts again as a new incarnation");
+  state_.identity.incarnation += 1;  // I2
+  storage_->save(state_.identity, [this, backoff](const Result<void>& saved) {
+    if (finished_) {
+      return;
+    }
+    if (!saved) {
+      log(Subsystem::storage).error("cannot store the new incarnation: {}", saved.error().message);
+      return finish(ExitStatus::fatal);
+    }
+    restart_timer_.expires_after(backoff);
+    restart_timer_.async_wait([this](const asio::error_code& error) {
+      if (!error && !finished_ && !terminating_) {
+        start_node();
+      }
+    });
+  });
+}
+
+void Engine::terminate() {
+  io::systemd::stopping();
+  if (terminating_ || !node_) {
+    if (node_) {
+      log(Subsystem::membership).warn("ends without leaving the cluster");
+    }
+    return finish(node_ ? ExitStatus::failed : ExitStatus::clean);
+  }
+  terminating_ = true;
+  log(Subsystem::membership).info("leaves the cluster");
+  end_timer_.expires_after(kLeaveLimit);
+  end_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error) {
+      log(Subsystem::membership).warn("could not leave in time");
+      finish(ExitStatus::failed);
+    }
+  });
+  step(core::AdminLeave{});
+}
+
+/// The last bytes go out, then the event loop stops.
+void Engine::finish(ExitStatus status) {
+  if (finished_) {
+    return;
+  }
+  finished_ = true;
+  exit_status_ = status;
+  node_over_ = node_ != nullptr;
+  if (event_log_) {
+    static_cast<void>(event_log_->flush());
+  }
+  if (status == ExitStatus::fatal) {
+    return io_.stop();  // nothing may be said any more
+  }
+  control_->shut_down("the daemon stops");
+  transport_.stop("the daemon stops");
+  const auto until = now() + kFarewell;
+  const auto wait = [this, until](const auto& again) -> void {
+    if ((transport_.idle() && control_->clients() == 0) || now() >= until) {
+      return io_.stop();
+    }
+    end_timer_.expires_after(kFarewellStep);
+    end_timer_.async_wait([again](const asio::error_code& error) {
+      if (!error) {
+        again(again);
+      }
+    });
+  };
+  wait(wait);
+}
+
+/// A fault point: dies like a process that is killed, but for its last words.
+void Engine::crash(const std::string& why) {
+  log(Subsystem::membership).warn("crashing: {}", why);
+  if (event_log_) {
+    event_log_->crashing(self_.pid);
+    static_cast<void>(event_log_->flush());
+  }
+  transport_.flush();
+  ::_exit(static_cast<int>(ExitStatus::failed));
+}
+
+void Engine::feed_watchdog() {
+  const auto interval = io::systemd::watchdog_interval();
+  if (interval.count() == 0) {
+    return;
+  }
+  io::systemd::alive();
+  watchdog_timer_.expires_after(interval / 2);
+  watchdog_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error) {
+      feed_watchdog();
+    }
+  });
+}
+
+void Engine::tell_status() {
+  if (!view_) {
+    return io::systemd::status(node_ ? "in no view yet" : "outside of the cluster");
+  }
+  const auto* leader = view_->find(view_->leader());
+  io::systemd::status("view " + view_->summary() + ", leader " + leader->name);
+}
+
+Result<io::ReloadReport> Engine::reload() {
+  io::systemd::reloading();
+  auto reloaded = settings_.reload();
+  auto reopened = logs_.reopen();
+  io::systemd::ready();
+  if (!reloaded || !reopened) {
+    const auto& error = reloaded ? reopened.error() : reloaded.error();
+    log(Subsystem::control).error("reload failed, nothing changes: {}", error.message);
+    return tl::unexpected(error);
+  }
+  for (const auto& level : reloaded->log_levels) {
+    static_cast<void>(logs_.set_level(level.level, level.subsystem));  // was checked when it was read
+  }
+  has_seeds_ = !reloaded->seeds.empty();
+  transport_.set_seeds(reloaded->seeds);
+  log(Subsystem::control)
+      .info("reloaded: {} settings applied, {} need a restart", reloaded->report.applied.size(),
+            reloaded->report.needs_restart.size());
+  return std::move(reloaded->report);
+}
+
+// ---------------------------------------------------------------- the pump
+
+core::Time Engine::now() {
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
+
+void Engine::step(core::Input input) {
+  if (!node_ || finished_) {
+    return;
+  }
+  if (pumping_) {
+    waiting_.push_back(std::move(input));  // the core is never re-entered
+    return schedule_turn();
+  }
+  node_->step(now(), std::move(input), effects_);
+  pump();
+  schedule_turn();
+}
+
+void Engine::pump() {
+  pumping_ = true;
+  execute();
+  while (!waiting_.empty() && node_) {
+    auto next = std::move(waiting_.front());
+    waiting_.pop_front();
+    node_->step(now(), std::move(next), effects_);
+    execute();
+  }
+  waiting_.clear();
+  pumping_ = false;
+}
+
+void Engine::execute() {
+  for (auto& effect : effects_) {
+    if (finished_) {
+      break;
+    }
+    std::visit([this](auto& body) { apply(body); }, effect);
+  }
+  effects_.clear();
+  if (node_over_) {
+    node_over_ = false;
+    node_.reset();
+  }
+}
+
+void Engine::schedule_turn() {
+  if (!turn_scheduled_) {
+    turn_scheduled_ = true;
+    asio::post(io_, [this] { end_turn(); });  // behind everything that is ready now
+  }
+}
+
+void Engine::end_turn() {
+  turn_scheduled_ = false;
+  if (node_ && !finished_) {
+    node_->step(now(), core::EndOfTurn{}, effects_);
+    pump();
+  }
+  if (event_log_) {
+    if (auto flushed = event_log_->flush(); !flushed && refusals_.first("event log", flushed.error().message)) {
+      log(Subsystem::storage).error("{}", flushed.error().message);
+    }
+  }
+  transport_.flush();
+  control_->end_of_turn();
+  arm_timer();
+}
+
+/// A timer that is too early costs a needless Tick; re-arming it in each turn would cost a system call per turn.
+void Engine::arm_timer() {
+  const auto deadline = node_ ? node_->next_deadline() : core::kNever;
+  if (deadline >= armed_for_) {
+    return;
+  }
+  armed_for_ = deadline;
+  deadline_timer_.expires_at(std::chrono::steady_clock::time_point(deadline));
+  deadline_timer_.async_wait([this](const asio::error_code& error) {
+    if (error) {
+      return;
+    }
+    armed_for_ = core::kNever;
+    if (node_ && node_->next_deadline() > now()) {
+      return arm_timer();
+    }
+    step(core::Tick{});
+  });
+}
+
+}  // namespace vsync::engine

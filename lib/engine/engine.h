@@ -1,0 +1,157 @@
+// The pump: one input into the core, its effects out, in their order (docs/ARCHITECTURE.md).
+//
+// A turn of the event loop: sockets hand in what is readable, the core steps for each piece, then EndOfTurn; then the event log,
+// the peers and the clients get what the turn produced, with one write each. Deadlines are looked at after the readable input of
+// the same wake-up (F2): Asio's reactor queues ready sockets before expired timers.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/node/node.h"
+#include "engine/event_log.h"
+#include "engine/logs.h"
+#include "engine/options.h"
+#include "io/control_server.h"
+#include "io/refusals.h"
+#include "io/storage.h"
+#include "io/transport.h"
+
+namespace vsync::engine {
+
+/// How a daemon ends: exit status of the process.
+enum class ExitStatus : int {
+  clean = 0,
+  failed = 1,  ///< could not start, was refused by the cluster, or a fault point
+  usage = 2,   ///< settings (never from the engine)
+  fatal = 3,   ///< it must not go on: persistence failed or its state differs from the others'
+};
+
+/// Owns one daemon: its state directory, its links, its control socket, and one core::Node after the other (an incarnation each).
+/// Single-threaded: construct, call and destroy on the io_context's thread.
+class Engine final : private io::TransportHandler, private io::ControlHandler, private LogContextSource {
+ public:
+  /// The references must outlive the engine.
+  Engine(asio::io_context& io, Options options, Logs& logs, SettingsSource& settings);
+  ~Engine() override;
+
+  /// Takes the state directory, the ports and the control socket, and starts the first incarnation.
+  Result<void> open();
+  /// SIGTERM: leaves the cluster, then ends. Called again: ends at once.
+  void terminate();
+  /// SIGHUP.
+  Result<io::ReloadReport> reload() override;
+  /// Valid once the io_context has stopped.
+  [[nodiscard]] ExitStatus exit_status() const { return exit_status_; }
+
+ private:
+  // ---- lifecycle (engine.cpp)
+  [[nodiscard]] core::Config make_config() const;
+  [[nodiscard]] std::uint32_t recent_exclusions() const;
+  void start_node();
+  void restart_node(core::Duration backoff);
+  void finish(ExitStatus status);
+  void crash(const std::string& why);
+  void feed_watchdog();
+  void tell_status();
+
+  // ---- the pump (engine.cpp)
+  [[nodiscard]] static core::Time now();
+  void step(core::Input input);  ///< from outside: at once, or behind the one that is being handled
+  void pump();
+  void execute();
+  void schedule_turn();
+  void end_turn();
+  void arm_timer();
+
+  // ---- effects (engine_effects.cpp)
+  void apply(core::SendFrame& effect);
+  void apply(core::SendDatagram& effect);
+  void apply(core::Persist& effect);
+  void apply(core::WantLinks& effect);
+  void apply(core::ResetLink& effect);
+  void apply(core::ViewInstalled& effect);
+  void apply(core::GroupViewInstalled& effect);
+  void apply(core::DeliverMessages& effect);
+  void apply(core::SendOutcome& effect);
+  void apply(core::RequestDone& effect);
+  void apply(core::RequestRefused& effect);
+  void apply(core::PauseClient& effect);
+  void apply(core::QuorumChanged& effect);
+  void apply(core::SuspicionChanged& effect);
+  void apply(core::Excluded& effect);
+  void apply(core::IdentityRefused& effect);
+  void apply(core::LeftCluster& effect);
+  void apply(core::InputRefused& effect);
+  void apply(core::Fatal& effect);
+  void apply(core::Trace& effect);
+  void check_faults(const core::Frame& frame);
+  void check_faults(const core::View& view);
+
+  // ---- TransportHandler (engine_handlers.cpp)
+  [[nodiscard]] core::Hello hello() const override;
+  void link_opened(const core::Hello& peer) override;
+  void link_closed(const core::Pid& peer, bool clean, const std::string& why) override;
+  void frame(const core::Pid& from, core::Frame frame) override;
+  void datagram(core::Datagram datagram) override;
+  void peer_gone(const core::Pid& peer, const std::string& why) override;
+  void seeds_tried() override;
+  void refused(const std::string& from, const std::string& why) override;
+  void dial_failed(const std::string& address, const std::string& why) override;
+
+  // ---- ControlHandler (engine_handlers.cpp)
+  void input(core::Input input) override;
+  [[nodiscard]] core::NodeStatus status() const override;
+  [[nodiscard]] io::NodeInfo info() const override;
+  [[nodiscard]] io::NamedCounters counters() const override;
+  Result<void> set_log_level(std::string_view level, std::string_view subsystem) override;
+  Result<void> cluster_join(const std::vector<std::string>& peers) override;
+
+  [[nodiscard]] LogContext log_context() const override;
+  [[nodiscard]] spdlog::logger& log(Subsystem subsystem) { return logs_[subsystem]; }
+  [[nodiscard]] bool tracing(Subsystem subsystem) { return logs_[subsystem].should_log(spdlog::level::trace); }
+
+  asio::io_context& io_;
+  const Options options_;
+  Logs& logs_;
+  SettingsSource& settings_;
+  std::unique_ptr<EventLog> event_log_;
+  std::unique_ptr<io::Storage> storage_;
+  io::StartState state_;  // identity as stored; acceptor as of the last Persist
+  io::Transport transport_;
+  std::unique_ptr<io::ControlServer> control_;
+  io::Refusals refusals_;
+  bool has_seeds_;
+
+  // The incarnation. Null between two of them, after leaving, and at the end.
+  std::unique_ptr<core::Node> node_;
+  core::Member self_;
+  bool node_over_ = false;  // its last effect was executed: it goes after this step
+  core::ViewPtr view_;
+  bool left_ = false;  // by command; waits for another one to join again
+  int identities_refused_ = 0;
+
+  core::Effects effects_;
+  std::deque<core::Input> waiting_;
+  bool pumping_ = false;
+  bool turn_scheduled_ = false;
+
+  asio::steady_timer deadline_timer_;
+  core::Time armed_for_ = core::kNever;
+  asio::steady_timer restart_timer_;
+  asio::steady_timer fault_timer_;
+  asio::steady_timer watchdog_timer_;
+  asio::steady_timer end_timer_;
+  std::uint32_t crash_frames_ = 0;  // of the kind that a fault point counts
+  bool change_fault_armed_ = false;
+
+  bool terminating_ = false;
+  bool finished_ = false;
+  ExitStatus exit_status_ = ExitStatus::clean;
+};
+
+}  // namespace vsync::engine

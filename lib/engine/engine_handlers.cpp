@@ -1,0 +1,137 @@
+// What the transport and the control socket tell the engine, and ask it.
+#include <type_traits>
+#include <utility>
+
+#include "engine/engine.h"
+#include "engine/metrics.h"
+
+namespace vsync::engine {
+
+// ---------------------------------------------------------------- transport
+
+core::Hello Engine::hello() const {
+  return node_->hello();
+}
+
+void Engine::link_opened(const core::Hello& peer) {
+  log(Subsystem::transport).info("link to {} ({}) is up", core::to_string(peer.pid), peer.name);
+  step(core::LinkOpened{peer});
+}
+
+void Engine::link_closed(const core::Pid& peer, bool clean, const std::string& why) {
+  log(Subsystem::transport).info("link to {} is down: {}{}", core::to_string(peer), clean ? "it said goodbye: " : "", why);
+  step(core::LinkClosed{peer, clean});
+}
+
+void Engine::frame(const core::Pid& from, core::Frame frame) {
+  if (tracing(Subsystem::transport)) {
+    log(Subsystem::transport).trace("from {}: {}", core::to_string(from), core::frame_name(frame));
+  }
+  step(core::FrameReceived{from, std::move(frame)});
+}
+
+void Engine::datagram(core::Datagram datagram) {
+  step(core::DatagramReceived{std::move(datagram)});
+}
+
+void Engine::peer_gone(const core::Pid& peer, const std::string& why) {
+  log(Subsystem::transport).debug("{} is gone: {}", core::to_string(peer), why);
+  step(core::PeerGone{peer, core::Evidence::firm, why});
+}
+
+void Engine::seeds_tried() {
+  step(core::SeedsTried{});
+}
+
+void Engine::refused(const std::string& from, const std::string& why) {
+  log(Subsystem::transport).warn("refused input from {}: {} (told once)", from, why);
+}
+
+void Engine::dial_failed(const std::string& address, const std::string& why) {
+  log(Subsystem::transport).warn("cannot reach {}: {} (tries on)", address, why);
+}
+
+// ---------------------------------------------------------------- control socket
+
+void Engine::input(core::Input input) {
+  if (!node_ && left_ && std::holds_alternative<core::AdminJoin>(input)) {
+    state_.identity.incarnation += 1;  // I2: the one that left does not come back
+    storage_->save(state_.identity, [this, join = std::move(input)](const Result<void>& saved) mutable {
+      if (saved && !finished_) {
+        if (!node_) {
+          start_node();
+        }
+        step(std::move(join));
+      }
+    });
+    return;
+  }
+  if (node_ && !finished_) {
+    return step(std::move(input));
+  }
+  const std::string_view code = finished_ || terminating_ ? "shutting_down" : left_ ? "not_member" : "excluded";
+  std::visit(
+      [&]<typename T>(const T& request) {
+        if constexpr (requires { request.request; }) {
+          control_->apply(core::RequestRefused{request.client, request.request, code, "this daemon is in no cluster now"});
+          schedule_turn();
+        }
+      },
+      input);
+}
+
+core::NodeStatus Engine::status() const {
+  if (node_) {
+    return node_->status(now());
+  }
+  core::NodeStatus status;
+  status.self = self_;
+  status.uuid = state_.identity.uuid;
+  status.role = left_ ? core::Role::left : core::Role::out;
+  return status;
+}
+
+io::NodeInfo Engine::info() const {
+  return {self_, state_.identity.uuid, options_.quorum, options_.version};
+}
+
+io::NamedCounters Engine::counters() const {
+  return named_counters(transport_.counters());
+}
+
+Result<void> Engine::set_log_level(std::string_view level, std::string_view subsystem) {
+  auto set = logs_.set_level(level, subsystem);
+  if (set) {
+    log(Subsystem::control).info("log level of {} is {}", subsystem.empty() ? "everything" : subsystem, level);
+  }
+  return set;
+}
+
+Result<void> Engine::cluster_join(const std::vector<std::string>& peers) {
+  std::vector<io::HostPort> seeds;
+  for (const auto& peer : peers) {
+    auto parsed = io::parse_host_port(peer, options_.transport.listen.port);
+    if (!parsed) {
+      return tl::unexpected(parsed.error());
+    }
+    if (parsed->host.empty()) {
+      return fail("'" + peer + "' names no host");
+    }
+    seeds.push_back(std::move(*parsed));
+  }
+  if (seeds.empty()) {
+    return fail("no peer to join through is named");
+  }
+  has_seeds_ = true;
+  transport_.set_seeds(seeds);
+  return {};
+}
+
+LogContext Engine::log_context() const {
+  if (!node_) {
+    return {self_.pid.node, 0, 0};
+  }
+  return {self_.pid.node, view_ ? view_->id() : 0, node_->status(now()).clock};
+}
+
+}  // namespace vsync::engine
