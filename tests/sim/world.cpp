@@ -54,6 +54,7 @@ Config World::config(Host& host) {
   config.limits = setup_.limits;
   config.quorum = setup_.quorum;
   config.static_voters = setup_.static_voters;
+  config.highest_configured_node = static_cast<NodeId>(hosts_.size());
   config.cold_start = setup_.cold_start;
   config.bootstrap = host.options.bootstrap;
   config.found_if_alone = host.options.found_if_alone;
@@ -341,6 +342,8 @@ void World::perform(const std::shared_ptr<Process>& process, Effect& effect) {
     } else if (told.reason == RejectReason::incarnation_used) {
       host.disk.incarnation = std::max(host.disk.incarnation, told.incarnation);
       restart_after(host, Duration{});
+    } else if (told.reason == RejectReason::node_in_use) {
+      restart_after(host, std::chrono::seconds(1));  // the service manager tries again
     }
   } else if (std::holds_alternative<LeftCluster>(effect)) {
     end(host, Network::End::closed);

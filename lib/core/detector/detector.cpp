@@ -140,6 +140,7 @@ void Detector::link_opened(const Hello& hello, Time now, Effects& effects) {
   heard(hello.pid, now, effects);
   Peer& peer = peers_[hello.pid];
   peer.member.pid = hello.pid;
+  peer.member.vote_epoch = hello.vote_epoch;
   peer.linked = true;
   peer.heard = peer.quiet_from = now;
   if (peer.terminal == Evidence::firm) {
@@ -148,7 +149,7 @@ void Detector::link_opened(const Hello& hello, Time now, Effects& effects) {
   }
   report(peer, now, effects);
   for (auto at = peers_.lower_bound(Pid{hello.pid.node, 0, 0}); at != peers_.end() && at->first < hello.pid; ++at) {
-    mark_replaced(at->second, now, effects);
+    mark_replaced(at->second, peer.member.vote_epoch, now, effects);
   }
 }
 
@@ -184,9 +185,10 @@ void Detector::gone(const Pid& pid, Evidence evidence, const std::string& why, T
   report(peer, now, effects);
 }
 
-/// HARD: the node runs a higher incarnation, so this one is gone.
-void Detector::mark_replaced(Peer& peer, Time now, Effects& effects) {
-  if (peer.watched && peer.terminal != Evidence::hard) {
+/// HARD: the node runs a higher incarnation, so this one is gone. With another vote epoch it is another installation that claims
+/// the same node id (I3), and says nothing about this one.
+void Detector::mark_replaced(Peer& peer, std::uint64_t vote_epoch, Time now, Effects& effects) {
+  if (peer.watched && peer.member.vote_epoch == vote_epoch && peer.terminal != Evidence::hard) {
     gone(peer.member.pid, Evidence::hard, "its node runs a newer incarnation", now, effects);
   }
 }
@@ -211,7 +213,8 @@ void Detector::tick(const Heartbeat& own, Time now, Effects& effects) {
   for (auto at = peers_.begin(); at != peers_.end(); ++at) {
     const auto higher = std::next(at);
     if (higher != peers_.end() && higher->first.node == at->first.node && higher->second.linked) {
-      mark_replaced(at->second, now, effects);  // its HELLO came before the old incarnation was watched
+      mark_replaced(at->second, higher->second.member.vote_epoch, now,
+                    effects);  // its HELLO came before the old incarnation was watched
     }
     report(at->second, now, effects);
     wake = std::min(wake, next_event(at->second, now));

@@ -29,11 +29,12 @@ class Detector {
   void watch(const std::vector<Member>& members, Time now);
 
   // ---- signs of life and of death. Changes of suspicion are SuspicionChanged effects.
-  void heard(const Pid& peer, Time now, Effects& effects);                 ///< any authenticated frame (F1)
+  void heard(const Pid& pid, Time now, Effects& effects);                  ///< any authenticated frame (F1)
   void on_datagram(const Datagram& datagram, Time now, Effects& effects);  ///< answers PING_REQ with a datagram effect
-  void link_opened(const Hello& peer, Time now, Effects& effects);  ///< a higher incarnation is HARD evidence against a lower one
-  void link_closed(const Pid& peer, bool clean, Time now, Effects& effects);
-  void gone(const Pid& peer, Evidence evidence, const std::string& why, Time now, Effects& effects);
+  void link_opened(const Hello& hello, Time now,
+                   Effects& effects);  ///< a higher incarnation is HARD evidence against a lower one
+  void link_closed(const Pid& pid, bool clean, Time now, Effects& effects);
+  void gone(const Pid& pid, Evidence evidence, const std::string& why, Time now, Effects& effects);
 
   /// Sends heartbeats when due (fields other than counter, health and echo are `own`'s), asks others about silent members (F6),
   /// raises and withdraws suspicions (F2-F5). Call at next_deadline() at the latest.
@@ -41,13 +42,13 @@ class Detector {
   [[nodiscard]] Time next_deadline() const;  ///< kNever while nobody is watched
 
   // ---- what is known
-  [[nodiscard]] Evidence suspicion(const Pid& peer) const;  ///< link: cannot be reached from here though others hear it
-  [[nodiscard]] Duration silence(const Pid& peer, Time now) const;
-  [[nodiscard]] bool linked(const Pid& peer) const;  ///< true for self
+  [[nodiscard]] Evidence suspicion(const Pid& pid) const;  ///< link: cannot be reached from here though others hear it
+  [[nodiscard]] Duration silence(const Pid& pid, Time now) const;
+  [[nodiscard]] bool linked(const Pid& pid) const;  ///< true for self
   /// V6 reach bit: there is a link, or it broke less than link_grace ago.
-  [[nodiscard]] bool reachable(const Pid& peer, Time now) const;
-  [[nodiscard]] Duration round_trip(const Pid& peer) const;  ///< smoothed, 0 = not measured
-  [[nodiscard]] std::uint32_t health() const;                ///< local health multiplier 0..8 (F4)
+  [[nodiscard]] bool reachable(const Pid& pid, Time now) const;
+  [[nodiscard]] Duration round_trip(const Pid& pid) const;  ///< smoothed, 0 = not measured
+  [[nodiscard]] std::uint32_t health() const;               ///< local health multiplier 0..8 (F4)
   /// F10: members heard within T_lease = 0.7 T_host, as voters count them. Self is one of them.
   [[nodiscard]] std::vector<Pid> heard_within_lease(Time now) const;
   [[nodiscard]] std::uint64_t suspicions() const;
@@ -83,7 +84,7 @@ class Detector {
   using Peers = std::map<Pid, Peer>;
 
   [[nodiscard]] Duration limit() const;  ///< T_host x (1 + lhm)
-  [[nodiscard]] const Peer* find(const Pid& peer) const;
+  [[nodiscard]] const Peer* find(const Pid& pid) const;
   [[nodiscard]] std::size_t watched() const;
   [[nodiscard]] std::size_t quiet_members(Time now) const;
   [[nodiscard]] Evidence evidence_of(const Peer& peer, Time now) const;
@@ -96,7 +97,7 @@ class Detector {
   void ask(Peer& peer, const Heartbeat& own, Time now, Effects& effects);
   void conclude(Peer& peer, Time now);
   void report(Peer& peer, Time now, Effects& effects);
-  void mark_replaced(Peer& peer, Time now, Effects& effects);
+  void mark_replaced(Peer& peer, std::uint64_t vote_epoch, Time now, Effects& effects);
   [[nodiscard]] Time next_event(const Peer& peer, Time now) const;
 
   void on(const Heartbeat& heartbeat, Time now, Effects& effects);

@@ -182,8 +182,8 @@ void Membership::on(const Pid& from, const Join& join) {
   if (!holder()) {
     return;
   }
-  if (const auto used = incarnation_used(join.joiner)) {
-    send(from, *used);  // whoever knows says so: the candidate may be what this joiner was before it lost its disk
+  if (const auto refusal = identity_refused(join.joiner)) {
+    send(from, *refusal);  // whoever knows says so: the candidate may be what this joiner was before it lost its disk
     return;
   }
   if (candidate() != self()) {
@@ -205,18 +205,25 @@ void Membership::on(const Pid& from, const Join& join) {
   auto& joiner = causes_.joiners[pid];
   joiner.member = join.joiner;
   joiner.asked = now_;
-  if (const auto* old = view_->find_node(pid.node)) {
+  const auto* old = view_->find_node(pid.node);
+  if (old != nullptr && (old->vote_epoch == join.joiner.vote_epoch || !host_.linked(old->pid))) {
     causes_.own(old->pid, Evidence::hard, {}, now_);  // J2
   }
   update_links();
   send_ready();
 }
 
-/// J3. A member that asks again is no joiner, unless it is another process under the same name (a new vote epoch).
-std::optional<Reject> Membership::incarnation_used(const Member& joiner) const {
-  const auto* present = view_->find(joiner.pid);
+/// J3, I3: what any member can tell a joiner. A member that asks again is no joiner, unless it is another process under the same
+/// name (a new vote epoch): then the member stays if it is alive, and else the joiner comes again under a new incarnation.
+std::optional<Reject> Membership::identity_refused(const Member& joiner) const {
+  const auto* present = view_->find_node(joiner.pid.node);
+  const bool other = present != nullptr && present->vote_epoch != joiner.vote_epoch;
+  if (other && present->pid != joiner.pid && host_.linked(present->pid) &&
+      host_.silence(present->pid) < config_.limits.suspect_after / 2) {
+    return Reject{joiner.pid, RejectReason::node_in_use, 0, 0};
+  }
+  const bool same = present != nullptr && present->pid == joiner.pid && !other;
   const auto used = view_->history.find(joiner.pid.node);
-  const bool same = present != nullptr && present->vote_epoch == joiner.vote_epoch;
   if (same || used == view_->history.end() || used->second < joiner.pid.incarnation || mutant(Mutant::join_no_history)) {
     return std::nullopt;
   }
@@ -242,18 +249,11 @@ std::optional<Reject> Membership::admission_refused(const Join& join) {
       for (const auto& [incarnation, other] : assigned_) {
         id = incarnation == joiner.pid.incarnation ? id : std::max(id, other + 1);
       }
-      for (const auto& voter : config_.static_voters) {
-        id = std::max(id, voter.node + 1);
-      }
+      id = std::max(id, config_.highest_configured_node + 1);
     }
     return Reject{joiner.pid, RejectReason::assign_id, id, 0};
   }
-  const auto* present = view_->find_node(joiner.pid.node);
-  if (present != nullptr && present->vote_epoch != joiner.vote_epoch && host_.linked(present->pid) &&
-      host_.silence(present->pid) < config_.limits.suspect_after / 2) {
-    return refuse(RejectReason::node_in_use);  // I3
-  }
-  if (present == nullptr && view_->members.size() >= config_.limits.max_members) {
+  if (view_->find_node(joiner.pid.node) == nullptr && view_->members.size() >= config_.limits.max_members) {
     return refuse(RejectReason::full);
   }
   return std::nullopt;

@@ -218,7 +218,7 @@ class Membership {
   void check_ready();
   void ask_table();
   void install_joined(const ViewPtr& view);
-  [[nodiscard]] std::optional<Reject> incarnation_used(const Member& joiner) const;
+  [[nodiscard]] std::optional<Reject> identity_refused(const Member& joiner) const;
   [[nodiscard]] std::optional<Reject> admission_refused(const Join& join);
   void send_ready();
   [[nodiscard]] bool holders_known() const;

@@ -52,6 +52,7 @@ struct Config {
   Limits limits;
   QuorumPolicy quorum = QuorumPolicy::dynamic;
   std::vector<Voter> static_voters;  ///< for QuorumPolicy::fixed; vote_epoch 0 = learnt when the node first joins
+  NodeId highest_configured_node = 0;  ///< ids given to joiners without one are above (lines of the hosts file)
   ColdStart cold_start = ColdStart::wait_all;
   bool bootstrap = false;       ///< found a new cluster if there is no stored state
   bool found_if_alone = false;  ///< first line of the hosts file: found unless a running cluster answers (Input seeds_tried)
