@@ -207,6 +207,10 @@ void Membership::on(const Pid& from, const Join& join) {
   joiner.asked = now_;
   const auto* old = view_->find_node(pid.node);
   if (old != nullptr && (old->vote_epoch == join.joiner.vote_epoch || !host_.linked(old->pid))) {
+    const auto own = causes_.own().find(old->pid);
+    if (own == causes_.own().end() || own->second.evidence != Evidence::hard) {
+      trace(trace::Suspected{old->pid, Evidence::hard, {}, "its node asks to join anew", old->pid == view_->leader()});
+    }
     causes_.own(old->pid, Evidence::hard, {}, now_);  // J2
   }
   update_links();
