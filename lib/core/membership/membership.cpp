@@ -155,9 +155,9 @@ void Membership::cold_start(Time now) {
   consider();
 }
 
-void Membership::evict(const Pid& member, std::string why, Time now) {
+void Membership::evict(const Pid& member, const std::string& why, Time now) {
   now_ = now;
-  causes_.evictions[member] = std::move(why);
+  note_eviction(member, why);
   report_causes();
   consider();
 }

@@ -235,9 +235,13 @@ void Node::Impl::on(AdminEvict& input) {
         "no member " + (input.node != 0 ? std::to_string(input.node) : input.name) + " in view " + membership_.view()->summary());
     return;
   }
+  if (members.size() == 1) {
+    refuse(who, "last_member", "nobody would be left in view " + membership_.view()->summary());
+    return;
+  }
   const Pid member = found->pid;
   evictions_.push_back({member, who});
-  membership_.evict(member, std::move(input.why), now_);
+  membership_.evict(member, input.why, now_);
 }
 
 void Node::Impl::on(AdminColdStart& input) {

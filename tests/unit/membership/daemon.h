@@ -139,7 +139,10 @@ class Daemon {
   const Config& config() const { return config_; }
 
   /// Makes it a member of `view` by the way of a joiner, linked to all others.
-  void join(const View& view) {
+  void join(View view) {
+    if (view.members.size() == 1) {
+      view.origins.clear();  // there is nobody to get a table from
+    }
     membership_->join(now);
     for (const auto& other : view.members) {
       if (other.pid != world.self) {
