@@ -98,7 +98,7 @@ Result<void> Engine::open() {
   }
   state_ = std::move(*state);
   if (state_.amnesiac) {
-    log(Subsystem::storage).warn("starts without a vote and may only join: {}", state_.why);
+    log(Subsystem::storage).warn("the stored state is lost or damaged ({}): starts without a vote and may only join", state_.why);
   }
   if (options_.faults.crash_after) {
     fault_timer_.expires_after(*options_.faults.crash_after);
@@ -353,11 +353,11 @@ void Engine::schedule_turn() {
 }
 
 void Engine::end_turn() {
-  turn_scheduled_ = false;
   if (node_ && !finished_) {
     node_->step(now(), core::EndOfTurn{}, effects_);
     pump();
   }
+  turn_scheduled_ = false;  // what was queued until now goes out below
   if (event_log_) {
     if (auto flushed = event_log_->flush(); !flushed && refusals_.first("event log", flushed.error().message)) {
       log(Subsystem::storage).error("{}", flushed.error().message);

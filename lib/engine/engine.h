@@ -105,6 +105,7 @@ class Engine final : private io::TransportHandler, private io::ControlHandler, p
 
   // ---- ControlHandler (engine_handlers.cpp)
   void input(core::Input input) override;
+  void output_queued() override { schedule_turn(); }
   [[nodiscard]] core::NodeStatus status() const override;
   [[nodiscard]] io::NodeInfo info() const override;
   [[nodiscard]] io::NamedCounters counters() const override;
