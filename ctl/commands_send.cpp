@@ -1,0 +1,116 @@
+// send: multicasts a text or the lines of standard input and waits for their outcomes.
+#include <iostream>
+#include <map>
+
+#include "command.h"
+#include "vsync/client.h"
+
+namespace vsync::ctl {
+namespace {
+
+/// Shows outcomes as they come and remembers the worst.
+class Outcomes final : public Handler {
+ public:
+  explicit Outcomes(Renderer& show) : show_(show) {}
+
+  void on_sent(const Sent& sent) override {
+    pb::SendBatchReply reply;
+    reply.set_count(static_cast<std::uint32_t>(sent.count));
+    reply.set_outcome(sent.fate == Fate::delivered       ? pb::DELIVERED
+                      : sent.fate == Fate::not_delivered ? pb::NOT_DELIVERED
+                                                         : pb::UNKNOWN);
+    reply.set_view(sent.view);
+    reply.set_position(sent.position);
+    reply.set_code(sent.code);
+    show_.sent(sent.first, reply);
+    unknown_ = unknown_ || sent.fate == Fate::unknown;
+    failed_ = failed_ || sent.fate == Fate::not_delivered;
+  }
+
+  [[nodiscard]] Exit exit() const { return unknown_ ? Exit::unknown : failed_ ? Exit::failed : Exit::done; }
+
+ private:
+  Renderer& show_;
+  bool unknown_ = false;
+  bool failed_ = false;
+};
+
+class Send final : public Command {
+ public:
+  Send() : Command("send", "multicasts TEXT, or each line of standard input, and waits for the outcomes") {}
+  void declare(CLI::App& app) override {
+    app.add_option("GROUP", group_, "the group")->required();
+    text_option_ = app.add_option("TEXT", text_, "one message; without it every line of standard input is one");
+    const std::map<std::string, Service> services{
+        {"fifo", Service::fifo}, {"causal", Service::causal}, {"total", Service::total}};
+    app.add_option("--service", options_.service, "fifo, causal or total (default)")->transform(CLI::Transformer(services));
+    app.add_option("--in-view", options_.in_view, "only in the group view with this token");
+  }
+
+  Outcome<Exit> run(const Context& context) override {
+    options_.text = true;
+    Outcomes outcomes(context.show);
+    vsync::Options options;
+    options.socket = context.socket;
+    options.name = "vsyncctl";
+    options.reconnect = false;
+    options.timeout = context.timeout;
+    Client client(outcomes, options);
+    if (auto there = client.connect(); !there) {
+      return tl::unexpected(explain_failure(there.failure()));
+    }
+    const auto posted = post_all(client);
+    if (!posted) {
+      return tl::unexpected(explain_failure(posted.failure()));
+    }
+    if (auto flushed = client.flush(); !flushed) {
+      return tl::unexpected(explain_failure(flushed.failure()));
+    }
+    return outcomes.exit();
+  }
+
+ private:
+  Expected<Done> post_all(Client& client) {
+    if (text_option_->count() > 0) {
+      auto posted = client.post(group_, text_, options_);
+      return posted ? Expected<Done>(Done{}) : posted.failure();
+    }
+    for (std::string line; std::getline(std::cin, line);) {
+      if (auto posted = client.post(group_, line, options_); !posted) {
+        return posted.failure();
+      }
+      // A line that waits for the next one to be typed is sent meanwhile; a full pipe is read on at once.
+      if (std::cin.rdbuf()->in_avail() == 0) {
+        if (auto polled = client.poll(); !polled) {
+          return polled;
+        }
+      }
+    }
+    return Done{};
+  }
+
+  static Problem explain_failure(const Failure& failure) {
+    if (failure.code == "unreachable") {
+      return {Exit::unreachable, failure.message};
+    }
+    if (failure.code == "timeout" || failure.code == "disconnected") {
+      return {Exit::unknown, failure.message +
+                                 ": the outcome of the last messages is not known\nWait longer with --timeout, or look at "
+                                 "'vsyncctl status'."};
+    }
+    return {Exit::failed, failure.message + " (" + failure.code + ")"};
+  }
+
+  std::string group_;
+  std::string text_;
+  CLI::Option* text_option_ = nullptr;
+  SendOptions options_;
+};
+
+}  // namespace
+
+void add_send_command(Commands& commands) {
+  commands.push_back(std::make_unique<Send>());
+}
+
+}  // namespace vsync::ctl

@@ -1,0 +1,70 @@
+// JSON for programs: one object a line, with the names of the control protocol.
+#include <google/protobuf/util/json_util.h>
+
+#include "renderer.h"
+
+namespace vsync::ctl {
+namespace {
+
+std::string to_json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  return google::protobuf::util::MessageToJsonString(message, &text, options).ok() ? text : "{}";
+}
+
+template <typename Messages>
+std::string to_json_array(const Messages& messages) {
+  std::string text = "[";
+  for (const auto& message : messages) {
+    text += (text.size() > 1 ? "," : "") + to_json(message);
+  }
+  return text + "]";
+}
+
+class JsonRenderer final : public Renderer {
+ public:
+  explicit JsonRenderer(std::ostream& out) : out_(out) {}
+
+  void status(const pb::Status& status) override { line(to_json(status)); }
+  void members(const pb::Status& status) override { line("{\"members\":" + to_json_array(status.members()) + "}"); }
+  void view(const pb::Status& status) override {
+    pb::ViewEvent view;
+    view.set_view(status.view());
+    *view.mutable_members() = status.members();
+    view.set_leader(status.leader());
+    view.set_primary(status.view() != 0);
+    view.set_cold(status.cold());
+    line(to_json(view));
+  }
+  void leader(const pb::LeaderEvent& leader) override { line(to_json(leader)); }
+  void groups(const pb::Status& status) override { line("{\"groups\":" + to_json_array(status.groups()) + "}"); }
+  void group(const pb::GroupView& group) override { line(to_json(group)); }
+  void event(const pb::Event& event) override { line("{\"event\":" + to_json(event) + "}"); }
+  void sent(std::uint64_t first, const pb::SendBatchReply& reply) override {
+    pb::Reply whole;
+    whole.set_id(first);
+    *whole.mutable_send_batch() = reply;
+    line(to_json(whole));
+  }
+  void reloaded(const pb::ReloadReply& reply) override { line(to_json(reply)); }
+  void version(std::string_view program, std::string_view daemon) override {
+    line("{\"vsyncctl\":\"" + std::string(program) + "\",\"vsyncd\":\"" + std::string(daemon) + "\"}");
+  }
+  void done(std::string_view) override { line("{}"); }
+
+ private:
+  /// Streams are read by programs as they come.
+  void line(const std::string& text) { out_ << text << std::endl; }
+
+  std::ostream& out_;
+};
+
+}  // namespace
+
+std::unique_ptr<Renderer> make_json_renderer(std::ostream& out) {
+  return std::make_unique<JsonRenderer>(out);
+}
+
+}  // namespace vsync::ctl
