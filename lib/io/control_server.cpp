@@ -216,6 +216,7 @@ void ControlServer::Impl::shut_down(std::string_view why) {
 void ControlServer::Impl::output_queued(ControlSession& session) {
   if (!std::exchange(session.dirty, true)) {
     dirty_.push_back(session.id());
+    handler_.output_queued();
   }
 }
 

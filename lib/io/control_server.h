@@ -74,6 +74,9 @@ class ControlHandler {
   /// server's own number, unique at this connection; effects must repeat it. While there is no Node (back-off after an exclusion,
   /// shutdown) answer with RequestRefused, code `excluded` or `shutting_down`.
   virtual void input(core::Input input) = 0;
+  /// Something is queued for a client: call ControlServer::end_of_turn() at the end of this turn of the event loop, also when the
+  /// core had nothing to do in it.
+  virtual void output_queued() = 0;
   [[nodiscard]] virtual core::NodeStatus status() const = 0;
   [[nodiscard]] virtual NodeInfo info() const = 0;
   /// Counters of the shell, shown in Status.counters beside those of the core.

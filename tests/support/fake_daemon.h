@@ -80,6 +80,7 @@ class FakeDaemon final : public io::ControlHandler {
 
   // ---- io::ControlHandler
   void input(core::Input input) override;
+  void output_queued() override {}  // every turn ends with end_of_turn()
   [[nodiscard]] core::NodeStatus status() const override { return state; }
   [[nodiscard]] io::NodeInfo info() const override { return {state.self, state.uuid, core::QuorumPolicy::dynamic, "1.2.3"}; }
   [[nodiscard]] io::NamedCounters counters() const override { return {{"loops", 7}}; }
