@@ -103,8 +103,13 @@ void read(const pb::Reject& from, core::Reject& frame, Check& check) {
   frame.incarnation = from.incarnation();
 }
 
-void write(pb::Leave& /*to*/, const core::Leave& /*frame*/) {}
-void read(const pb::Leave& /*from*/, core::Leave& /*frame*/, Check& /*check*/) {}
+void write(pb::Leave& to, const core::Leave& frame) {
+  to.set_everyone(frame.everyone);
+}
+
+void read(const pb::Leave& from, core::Leave& frame, Check& /*check*/) {
+  frame.everyone = from.everyone();
+}
 
 void write(pb::EvictRequest& to, const core::EvictRequest& frame) {
   write(*to.mutable_member(), frame.member);

@@ -68,7 +68,7 @@ class RandomFrames {
   void fill(core::Suspect& frame);
   void fill(core::Join& frame);
   void fill(core::Reject& frame);
-  void fill(core::Leave& /*frame*/) {}
+  void fill(core::Leave& frame) { frame.everyone = flip(); }
   void fill(core::EvictRequest& frame);
   void fill(core::PreVote& frame);
   void fill(core::PreVoteReply& frame) { frame.yes = flip(); }
