@@ -223,6 +223,11 @@ void Connection::abort() {
   close();
 }
 
+void Connection::hang_up() {
+  set_linger(socket_.native_handle(), false);
+  close();
+}
+
 void Connection::finish() {
   if (state_ == State::running) {
     state_ = State::finishing;

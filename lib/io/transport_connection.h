@@ -45,6 +45,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void write();
   /// Ends it now; the peer sees a reset. No callback follows.
   void abort();
+  /// Ends it now, politely: the peer sees an end of stream (unless it has said something that was not read).
+  void hang_up();
   /// Ends it in order: what is queued is sent, then FIN. Input is ignored from now on, no callback follows.
   void finish();
 

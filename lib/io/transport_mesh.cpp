@@ -105,7 +105,7 @@ void Mesh::accepted(asio::ip::tcp::socket socket) {
   if (static_cast<std::size_t>(unknown) >= options_.max_strangers ||
       static_cast<std::size_t>(same) >= options_.max_strangers_per_address) {
     refuse(link->remote_address().to_string(), "too many connections without HELLO");
-    return link->abort();
+    return link->hang_up();
   }
   strangers_.insert(link);
   watch_strangers();

@@ -1,0 +1,189 @@
+// Settings: where they come from, what is refused, and what they mean together.
+#include "daemon/settings.h"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+
+#include "daemon/hosts_file.h"
+#include "daemon/options.h"
+#include "daemon/values.h"
+
+using namespace vsync;
+using namespace vsync::daemon;
+using std::chrono::milliseconds;
+
+namespace {
+
+/// A file that lives as long as the test.
+class File {
+ public:
+  explicit File(const std::string& text) {
+    REQUIRE(::close(::mkstemp(path_)) == 0);
+    std::ofstream(path_) << text;
+  }
+  ~File() { ::unlink(path_); }
+  [[nodiscard]] std::string path() const { return path_; }
+  void rewrite(const std::string& text) const { std::ofstream(path_) << text; }
+
+ private:
+  char path_[32] = "/tmp/vsync-file-XXXXXX";
+};
+
+std::string why_refused(const std::vector<std::string>& arguments) {
+  const auto parsed = parse_settings(arguments);
+  if (!parsed) {
+    return parsed.error().message;
+  }
+  const auto options = make_options(parsed->settings);
+  return options ? "" : options.error().message;
+}
+
+engine::Options options_of(const std::vector<std::string>& arguments) {
+  const auto parsed = parse_settings(arguments);
+  INFO((parsed ? "" : parsed.error().message));
+  REQUIRE(parsed);
+  const auto options = make_options(parsed->settings);
+  INFO((options ? "" : options.error().message));
+  REQUIRE(options);
+  return *options;
+}
+
+}  // namespace
+
+TEST_CASE("durations, sizes and modes") {
+  CHECK(*parse_duration("100ms") == milliseconds(100));
+  CHECK(*parse_duration("1.5s") == milliseconds(1500));
+  CHECK(*parse_duration("2") == milliseconds(2000));
+  CHECK(*parse_duration("2m") == milliseconds(120000));
+  for (const auto* bad : {"", "s", "-1s", "1 s", "1x", "1e300s", "nan"}) {
+    CHECK_FALSE(parse_duration(bad));
+  }
+  CHECK(*parse_size("4MiB") == std::size_t{4} << 20U);
+  CHECK(*parse_size("17") == 17);
+  for (const auto* bad : {"", "MiB", "4MB", "-1", "99999999999GiB"}) {
+    CHECK_FALSE(parse_size(bad));
+  }
+  CHECK(*parse_mode("0660") == 0660);
+  for (const auto* bad : {"", "9", "01777", "rw"}) {
+    CHECK_FALSE(parse_mode(bad));
+  }
+}
+
+TEST_CASE("a flag wins over the environment, and that over the file") {
+  const File file("name = \"file\"\nsuspect-after = \"2s\"\npeer = [\"a:1\", \"b\"]\nbootstrap = true\n");
+  const auto with_file = options_of({"--config", file.path()});
+  CHECK(with_file.name == "file");
+  CHECK(with_file.limits.suspect_after == std::chrono::seconds(2));
+  CHECK(with_file.transport.seeds == std::vector<io::HostPort>{{"a", 1}, {"b", 7475}});
+  CHECK(with_file.bootstrap);
+
+  REQUIRE(::setenv("VSYNCD_NAME", "environment", 1) == 0);
+  CHECK(options_of({"--config", file.path()}).name == "environment");
+  CHECK(options_of({"--config", file.path(), "--name", "flag"}).name == "flag");
+  REQUIRE(::unsetenv("VSYNCD_NAME") == 0);
+}
+
+TEST_CASE("errors of a file name the file, the line and the setting") {
+  const auto refused = [](const std::string& text) {
+    const File file(text);
+    const auto why = why_refused({"--config", file.path()});
+    CHECK(why.starts_with(file.path() + ": line "));
+    return why.substr(std::min(why.size(), file.path().size()));
+  };
+  CHECK(refused("name = \"x\"\n\nfrobnicate = 1\n").starts_with(": line 3: unknown setting 'frobnicate'"));
+  CHECK(refused("quorum = \"maybe\"\n") == ": line 1: quorum: 'maybe' is none of dynamic, static");
+  CHECK(refused("# hello\nsuspect-after = \"soon\"\n").starts_with(": line 2: suspect-after: 'soon' is no duration"));
+  CHECK(refused("bootstrap = 17\n").starts_with(": line 1: bootstrap"));
+  CHECK(refused("name = \"a\"\nname = \"b\"\n") == ": line 2: name is set already, in line 1");
+  CHECK(refused("[section]\nname = \"a\"\n").starts_with(": line 1: "));
+  CHECK(refused("peer = [\n \"a\",\n \"b:99999\"\n]\n").starts_with(": line 1: peer: "));
+  CHECK(refused("nonsense\n").starts_with(": line 1: 'nonsense'"));
+}
+
+TEST_CASE("bad flags name the flag") {
+  CHECK(why_refused({"--frobnicate"}).find("--frobnicate") != std::string::npos);
+  CHECK(why_refused({"--config", "/no/such/file"}).find("/no/such/file") != std::string::npos);
+  for (const auto& [flag, value] : std::vector<std::pair<std::string, std::string>>{{"--id", "0"},
+                                                                                    {"--listen", "127.0.0.1:99999"},
+                                                                                    {"--peer", ":7475"},
+                                                                                    {"--socket-mode", "9"},
+                                                                                    {"--log-level", "loud"},
+                                                                                    {"--log-level", "kitchen=info"},
+                                                                                    {"--fault", "explode"},
+                                                                                    {"--cold-start", "never"},
+                                                                                    {"--suspect-after", "1ms"}}) {
+    INFO(flag << " " << value);
+    CHECK(why_refused({flag, value}).find(flag.substr(2)) != std::string::npos);
+  }
+}
+
+TEST_CASE("settings that contradict each other are refused") {
+  CHECK(why_refused({"--suspect-after", "200ms", "--heartbeat-interval", "150ms"}).find("heartbeat-interval") !=
+        std::string::npos);
+  CHECK_FALSE(why_refused({"--voter", "1"}).empty());
+  CHECK_FALSE(why_refused({"-t"}).empty());
+  CHECK(options_of({"--suspect-after", "200ms"}).limits.heartbeat == milliseconds(40));  // follows by itself
+  CHECK_FALSE(check_startable(options_of({"--quorum", "static"})));
+}
+
+TEST_CASE("the file that --check-config prints means the same") {
+  const auto parsed =
+      parse_settings({"--name", "x", "--peer", "a", "--peer", "b:1", "--quorum", "static", "--bootstrap", "-c", "4"});
+  REQUIRE(parsed);
+  const File file(parsed->settings.to_file());
+  const auto again = parse_settings({"--config", file.path()});
+  INFO((again ? "" : again.error().message));
+  REQUIRE(again);
+  CHECK(again->settings.differences(parsed->settings).empty());
+}
+
+TEST_CASE("the hosts file gives id, founder, peers and address") {
+  const File file("# a cluster\none\n\ntwo:7001  # the second\n10.0.0.3\n");
+  const auto first = options_of({"--hosts", file.path(), "--name", "one", "-t"});
+  CHECK((first.node == 1 && first.found_if_alone));
+  CHECK(first.transport.seeds == std::vector<io::HostPort>{{"two", 7001}, {"10.0.0.3", 7475}});
+  CHECK(first.advertise.host == "one");
+  CHECK(first.faults.crash_in_change_of == 3);
+
+  const auto third = options_of({"--hosts", file.path(), "--name", "x", "--listen", "10.0.0.3", "--quorum", "static"});
+  CHECK((third.node == 3 && !third.found_if_alone));
+  CHECK(third.advertise.host == "10.0.0.3");
+  CHECK(third.static_voters.size() == 3);
+  CHECK(options_of({"--hosts", file.path(), "--id", "2"}).advertise.port == 7001);
+
+  CHECK(why_refused({"--hosts", file.path(), "--name", "four"}).find("'four'") != std::string::npos);
+  CHECK(why_refused({"--hosts", file.path(), "--id", "4"}).find(file.path()) != std::string::npos);
+  CHECK(why_refused({"--hosts", file.path(), "--name", "two", "--listen", "*:7001", "--bootstrap"}).find("bootstrap") !=
+        std::string::npos);
+  CHECK(why_refused({"--hosts", "/no/such/hosts"}).find("/no/such/hosts") != std::string::npos);
+}
+
+TEST_CASE("a bad hosts file names the line") {
+  const auto refused = [](const std::string& text) {
+    const File file(text);
+    return why_refused({"--hosts", file.path(), "--name", "one"});
+  };
+  CHECK(refused("one\ntwo:99999\n").find("line 2") != std::string::npos);
+  CHECK(refused("one\n\none\n").find("line 3") != std::string::npos);
+  CHECK(refused("*\n").find("line 1") != std::string::npos);
+  CHECK(refused("").find("names no host") != std::string::npos);
+}
+
+TEST_CASE("a reload applies what it can and says what it cannot") {
+  const File file("log-level = \"info\"\nquorum = \"dynamic\"\n");
+  const std::vector<std::string> arguments{"--config", file.path()};
+  SettingsReloader reloader(arguments, parse_settings(arguments)->settings);
+  file.rewrite("log-level = \"detector=debug\"\nquorum = \"static\"\npeer = \"a\"\n");
+  const auto reloaded = reloader.reload();
+  REQUIRE(reloaded);
+  CHECK(reloaded->report.applied == std::vector<std::string>{"peer", "log-level"});
+  CHECK(reloaded->report.needs_restart == std::vector<std::string>{"quorum"});
+  CHECK(reloaded->log_levels.front().subsystem == "detector");
+  CHECK(reloaded->seeds.front().host == "a");
+  file.rewrite("nonsense = 1\n");
+  CHECK_FALSE(reloader.reload());
+}
