@@ -1,7 +1,7 @@
 #include "io/storage.h"
 
 #include <fcntl.h>
-#include <signal.h>
+#include <pthread.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +9,7 @@
 #include <asio/post.hpp>
 #include <asio/prefer.hpp>
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <random>
 #include <utility>
@@ -213,7 +214,7 @@ void Storage::save(const wire::Identity& identity, Done done) {
 }
 
 void Storage::enqueue(const std::string& name, std::string bytes, Done done) {
-  Waiter waiter{std::move(done), asio::prefer(executor_, asio::execution::outstanding_work.tracked)};
+  Waiter waiter{std::move(done), asio::prefer(executor_, asio::execution::outstanding_work_t::tracked)};
   {
     const std::lock_guard guard(mutex_);
     Write& write = waiting_[name];

@@ -79,7 +79,7 @@ void Detector::heard(const Pid& pid, Time now, Effects& effects) {
 }
 
 void Detector::on_datagram(const Datagram& datagram, Time now, Effects& effects) {
-  std::visit([&](const auto& message) { on(message, now, effects); }, datagram);
+  std::visit([&](const auto& message) { this->on(message, now, effects); }, datagram);
 }
 
 void Detector::on(const Heartbeat& heartbeat, Time now, Effects& effects) {
