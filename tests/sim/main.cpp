@@ -154,10 +154,20 @@ int main(int argc, char** argv) {
   app.add_option("--profile", options.profile, "which faults")
       ->check(CLI::IsMember({"mixed", "crash", "calm", "network", "joins"}));
   app.add_option("--mutant", options.mutant, "plant this fault (only in vsync_sim_mutants)");
+  bool list = false;
+  app.add_flag("--list-mutants", list, "name them, each with the rule it breaks");
   app.add_flag("--trace", options.trace, "tell what happens");
   app.add_flag("--frames", options.frames, "with --trace: every frame too");
   app.add_flag("--keep-going", options.keep_going, "do not stop at the first failing seed");
   CLI11_PARSE(app, argc, argv);
+  if (list) {
+    for (const auto& mutant : vsync::sim::mutant_names()) {
+      if (mutant.mutant != vsync::core::Mutant::none) {
+        std::printf("%s\t%s\n", mutant.name.c_str(), mutant.rule.c_str());
+      }
+    }
+    return 0;
+  }
   options.has_seed = seed->count() > 0;
   if (options.has_seed && options.runs == 0 && app.get_option("--seconds")->count() == 0) {
     options.runs = 1;
