@@ -138,7 +138,7 @@ void Membership::apply(const ViewPtr& view) {
     const auto used = view->history.find(self().node);
     const auto* me = view->find(self());
     if (me != nullptr && me->vote_epoch != config_.self.vote_epoch) {
-      host_.refused(RejectReason::incarnation_used, 0, me->pid.incarnation);  // it names an earlier life, before the disk was lost
+      host_.refused(RejectReason::incarnation_used, 0, me->pid.incarnation);  // an earlier life, before the disk was lost
     } else if (me != nullptr) {
       joining.named = view;
       joining.since = now_;
