@@ -29,9 +29,10 @@ std::vector<Member> members(NodeId count) {
   return list;
 }
 
-Hello hello(const Pid& from) {
+Hello hello(const Pid& from, std::uint64_t vote_epoch = 7) {
   Hello frame;
   frame.pid = from;
+  frame.vote_epoch = vote_epoch;
   return frame;
 }
 
@@ -350,6 +351,14 @@ TEST_CASE("a newer incarnation that linked before the old one was watched is see
   bench.detector().watch(list, bench.now());
   bench.tick();
   CHECK(bench.changes() == Changes{"3.4 hard"});
+}
+
+TEST_CASE("I3: another installation with the same node id is no evidence") {
+  Bench bench(3);
+  bench.run(seconds(1));
+  bench.detector().link_opened(hello(pid(2, 9), 8), bench.now(), bench.effects());
+  bench.run(seconds(1));
+  CHECK(bench.changes().empty());
 }
 
 TEST_CASE("S68: goodbye of a member is firm") {
