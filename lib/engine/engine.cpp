@@ -194,6 +194,14 @@ void Engine::restart_node(core::Duration backoff) {
   });
 }
 
+/// Left by command: the daemon stays, until somebody tells it to join again.
+void Engine::stay_out() {
+  left_ = true;
+  view_.reset();
+  transport_.stop("left the cluster");
+  tell_status();
+}
+
 void Engine::terminate() {
   io::systemd::stopping();
   if (terminating_ || !node_) {

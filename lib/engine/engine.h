@@ -54,6 +54,7 @@ class Engine final : private io::TransportHandler, private io::ControlHandler, p
   [[nodiscard]] std::uint32_t recent_exclusions() const;
   void start_node();
   void restart_node(core::Duration backoff);
+  void stay_out();
   void finish(ExitStatus status);
   void crash(const std::string& why);
   void feed_watchdog();

@@ -127,6 +127,8 @@ void Engine::apply(core::GroupViewInstalled& effect) {
 void Engine::apply(core::QuorumChanged& effect) {
   if (effect.has) {
     log(Subsystem::membership).info("has a quorum");
+  } else if (node_->status(now()).role == core::Role::left) {
+    log(Subsystem::membership).info("is out of the view, and answers late questions of the others (lingers)");
   } else {
     log(Subsystem::membership).warn("has lost contact with a quorum: totals and view changes wait");
   }
@@ -218,10 +220,7 @@ void Engine::apply(core::LeftCluster& effect) {
     return finish(ExitStatus::clean);
   }
   node_over_ = true;
-  left_ = true;
-  view_.reset();
-  transport_.stop("left the cluster");
-  tell_status();
+  stay_out();
 }
 
 void Engine::apply(core::Fatal& effect) {

@@ -122,6 +122,11 @@ Result<void> Engine::cluster_join(const std::vector<std::string>& peers) {
   if (seeds.empty()) {
     return fail("no peer to join through is named");
   }
+  if (node_ && !pumping_ && node_->status(now()).role == core::Role::left) {
+    control_->incarnation_over("it left its cluster");  // no need to linger (J8): what we know is stored
+    node_.reset();
+    stay_out();
+  }
   has_seeds_ = true;
   transport_.set_seeds(seeds);
   return {};

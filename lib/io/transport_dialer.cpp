@@ -232,8 +232,15 @@ void Dialer::connect(const TargetPtr& target, const asio::ip::address& address) 
 
 void Dialer::failed(const TargetPtr& target, const std::string& why) {
   if (!target->dropped && why != target->last_error) {
-    target->last_error = why;  // told once
-    owner_.dial_failed(*target, why);
+    target->last_error = why;
+    const auto all = targets();
+    const bool told = std::ranges::any_of(all, [&](const TargetPtr& other) {  // a member that is a seed as well
+      return other != target && other->last_error == why && other->address.host == target->address.host &&
+             other->address.port == target->address.port;
+    });
+    if (!told) {
+      owner_.dial_failed(*target, why);
+    }
   }
   attempt_ended(target, std::nullopt, why);
 }
