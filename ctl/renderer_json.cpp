@@ -1,18 +1,9 @@
 // JSON for programs: one object a line, with the names of the control protocol.
-#include <google/protobuf/util/json_util.h>
-
+#include "json/json.h"
 #include "renderer.h"
 
 namespace vsync::ctl {
 namespace {
-
-std::string to_json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  options.always_print_primitive_fields = true;
-  std::string text;
-  return google::protobuf::util::MessageToJsonString(message, &text, options).ok() ? text : "{}";
-}
 
 template <typename Messages>
 std::string to_json_array(const Messages& messages) {

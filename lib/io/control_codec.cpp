@@ -6,6 +6,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/utf8.h"
+#include "json/json.h"
+
 namespace vsync::io {
 namespace {
 
@@ -16,16 +19,6 @@ enum WireType : std::uint32_t { kVarint = 0, kLengthDelimited = 2 };
 
 constexpr std::uint32_t tag(int field, WireType type) {
   return static_cast<std::uint32_t>(field) << 3U | type;
-}
-
-std::string to_json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  options.always_print_primitive_fields = true;
-  std::string text;
-  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
-  // Only a name that a peer should have refused has no JSON form.
-  return status.ok() ? text : R"({"error":{"code":"bad_text","message":"this message has no JSON form"}})";
 }
 
 std::uint32_t little_endian(std::string_view bytes) {
@@ -145,26 +138,6 @@ bool parse_batch_fields(const Slice& frame, std::string_view bytes, BatchRequest
   return in.ConsumedEntireMessage();
 }
 
-/// Length of the UTF-8 sequence at the start of `text` if it is well-formed (Unicode table 3-7), else 0.
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const unsigned first = byte(0);
-  const std::size_t length = first < 0x80                    ? 1
-                             : first >= 0xc2 && first < 0xe0 ? 2
-                             : (first & 0xf0U) == 0xe0       ? 3
-                             : first >= 0xf0 && first < 0xf5 ? 4
-                                                             : 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80) {
-      return 0;
-    }
-  }
-  const unsigned second = byte(1);
-  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-  const bool surrogate_or_beyond = (first == 0xed && second >= 0xa0) || (first == 0xf4 && second >= 0x90);
-  return length > 1 && (overlong || surrogate_or_beyond) ? 0 : length;
-}
-
 }  // namespace
 
 std::uint32_t frame_length(std::string_view head) {
@@ -189,7 +162,9 @@ void append_reply(std::string& out, const pb::Reply& reply, Encoding encoding) {
 Result<void> parse_request(std::string_view bytes, Encoding encoding, pb::Request& request) {
   request.Clear();
   if (encoding == Encoding::json) {
-    const auto status = google::protobuf::util::JsonStringToMessage({bytes.data(), bytes.size()}, &request);
+    google::protobuf::util::JsonParseOptions options;
+    options.case_insensitive_enum_parsing = true;  // "fifo", as people write it and as we print it
+    const auto status = google::protobuf::util::JsonStringToMessage({bytes.data(), bytes.size()}, &request, options);
     if (!status.ok()) {
       return fail("not a request: " + std::string(status.message()));
     }
@@ -252,7 +227,7 @@ std::optional<BodyFault> check_body(std::string_view body, std::uint32_t count, 
       return BodyFault{"too_large", "message " + std::to_string(i) + " has " + std::to_string(size) + " bytes; " +
                                         std::to_string(max_message) + " are allowed"};
     }
-    if (text && !valid_utf8(body.substr(4, size), false)) {
+    if (text && !valid_utf8(body.substr(4, size))) {
       return BodyFault{"bad_request", "message " + std::to_string(i) + " is not UTF-8 text; send it as payload"};
     }
     body.remove_prefix(4 + size);
@@ -275,21 +250,6 @@ std::string_view next_message(std::string_view& body) {
   const std::string_view message = body.substr(4, size);
   body.remove_prefix(4 + size);
   return message;
-}
-
-bool valid_utf8(std::string_view text, bool printable) {
-  while (!text.empty()) {
-    const std::size_t length = sequence_length(text);
-    const auto first = static_cast<unsigned char>(text.front());
-    // C0, DEL, and C1 (U+0080..U+009F).
-    const bool is_control =
-        first < 0x20 || first == 0x7f || (first == 0xc2 && length == 2 && static_cast<unsigned char>(text[1]) < 0xa0);
-    if (length == 0 || (printable && is_control)) {
-      return false;
-    }
-    text.remove_prefix(length);
-  }
-  return true;
 }
 
 SharedFrame encode_batch(const pb::MessageBatch& batch, const Slice& body) {
@@ -319,7 +279,7 @@ SharedFrame encode_messages(const pb::MessageBatch& batch, const Slice& body) {
   for (std::uint32_t i = 0; i < batch.count(); ++i) {
     message.set_position(batch.position() + i);
     const std::string_view content = next_message(rest);
-    if (batch.text() && valid_utf8(content, false)) {  // a peer's word is not enough for JSON
+    if (batch.text() && valid_utf8(content)) {  // a peer's word is not enough for JSON
       message.set_text(content.data(), content.size());
     } else {
       message.set_payload(content.data(), content.size());

@@ -63,9 +63,6 @@ void append_message(std::string& body, std::string_view message);
 /// The next message of a checked body, which is shortened by it.
 [[nodiscard]] std::string_view next_message(std::string_view& body);
 
-/// Well-formed UTF-8; `printable`: and no control characters.
-[[nodiscard]] bool valid_utf8(std::string_view text, bool printable);
-
 /// `batch` is without body; the body of the delivery follows it in the frame, shared.
 [[nodiscard]] SharedFrame encode_batch(const pb::MessageBatch& batch, const Slice& body);
 /// One JSON event per message of the body.

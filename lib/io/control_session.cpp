@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/utf8.h"
 #include "io/control_model.h"
 
 namespace vsync::io {
@@ -15,11 +16,11 @@ constexpr std::size_t kMaxPeers = 64;
 constexpr std::size_t kCollect = std::size_t{64} << 10U;  // bytes of single sends that become one
 
 bool is_group_name(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxName && valid_utf8(name, true);
+  return !name.empty() && name.size() <= kMaxName && printable_utf8(name);
 }
 
 bool is_label(std::string_view name) {
-  return name.size() <= kMaxName && valid_utf8(name, true);
+  return name.size() <= kMaxName && printable_utf8(name);
 }
 
 bool for_admins(pb::Request::KindCase kind) {

@@ -4,7 +4,7 @@
 #include <string>
 
 using vsync::core::valid_name;
-using vsync::core::valid_utf8;
+using vsync::valid_utf8;
 
 TEST_CASE("text: UTF-8 and names") {
   struct Row {

@@ -72,8 +72,8 @@ TEST_CASE("a JSON client needs no library") {
   RawClient client(fixture.path);
   client.line(R"({"status":{}})");
   const auto reply = client.read_line().value();
-  CHECK_THAT(reply, StartsWith(R"({"id":"0","status":{"node":1,"name":"alpha")"));
-  CHECK_THAT(reply, Contains(R"("quorum_policy":"dynamic")") && Contains(R"("loops":"7")") && Contains(R"("clients":1)"));
+  CHECK_THAT(reply, StartsWith(R"({"id":0,"status":{"node":1,"name":"alpha")"));
+  CHECK_THAT(reply, Contains(R"("quorum_policy":"dynamic")") && Contains(R"("loops":7)") && Contains(R"("clients":1)"));
 }
 
 TEST_CASE("blank lines are skipped, the last line needs no end, and replies come after the client stopped sending") {
@@ -81,7 +81,7 @@ TEST_CASE("blank lines are skipped, the last line needs no end, and replies come
   RawClient client(fixture.path);
   client.write("{\"id\":1,\"hello\":{}}\n\n \r\n{\"id\":2,\"hello\":{}}");
   client.end_of_input();
-  CHECK_THAT(client.read_all(), Contains(R"("id":"1")") && Contains(R"("id":"2")"));
+  CHECK_THAT(client.read_all(), Contains(R"("id":1)") && Contains(R"("id":2)"));
 }
 
 TEST_CASE("wrong JSON is refused by a clear error and the connection goes on") {
@@ -113,7 +113,7 @@ TEST_CASE("wrong JSON is refused by a clear error and the connection goes on") {
     CHECK_THAT(reply, Contains("error") && Contains("bad_request") && Contains(row.said));
   }
   client.line(R"({"id":9,"hello":{"client":"test"}})");
-  CHECK_THAT(client.read_line().value(), Contains(R"("protocol":1)") && Contains(R"("max_message":"4194304")"));
+  CHECK_THAT(client.read_line().value(), Contains(R"("protocol":1)") && Contains(R"("max_message":4194304)"));
 }
 
 TEST_CASE("frames may come in any pieces") {
@@ -173,7 +173,7 @@ TEST_CASE("members get their group's views and messages, each in its own encodin
   join(binary, "g");
   json.line(R"({"id":1,"join":{"group":"g","member_name":"jason"}})");
   CHECK_THAT(json.read_line().value(), StartsWith(R"({"event":{"group_view":)") && Contains("jason"));
-  CHECK_THAT(json.read_line().value(), StartsWith(R"({"id":"1","join":{"view":)"));
+  CHECK_THAT(json.read_line().value(), StartsWith(R"({"id":1,"join":{"view":)"));
   CHECK(binary.read_frame()->event().group_view().members_size() == 2);
 
   auto batch = request(10);
@@ -194,16 +194,16 @@ TEST_CASE("members get their group's views and messages, each in its own encodin
   CHECK(reply.id() == 10);
   CHECK(reply.send_batch().count() == 2);
   CHECK(reply.send_batch().outcome() == pb::DELIVERED);
-  CHECK_THAT(json.read_line().value(), Contains(R"("text":"one")") && Contains(R"("position":"1")"));
-  CHECK_THAT(json.read_line().value(), Contains("\"text\":\"tw\xc3\xb6\"") && Contains(R"("position":"2")"));
+  CHECK_THAT(json.read_line().value(), Contains(R"("text":"one")") && Contains(R"("position":1)"));
+  CHECK_THAT(json.read_line().value(), Contains("\"text\":\"tw\xc3\xb6\"") && Contains(R"("position":2)"));
 
   json.line(R"({"id":2,"send":{"group":"g","payload":"AP8="}})");
   CHECK_THAT(json.read_line().value(), Contains(R"("payload":"AP8=")") && Contains("jason"));
-  CHECK_THAT(json.read_line().value(), Contains(R"({"id":"2","send":{"outcome":"delivered","view":"5","position":"3")"));
+  CHECK_THAT(json.read_line().value(), Contains(R"({"id":2,"send":{"outcome":"delivered","view":5,"position":3)"));
 
   SECTION("a leaver gets its reply, not the view without it") {
     json.line(R"({"id":3,"leave":{"group":"g"}})");
-    CHECK_THAT(json.read_line().value(), Contains(R"({"id":"3","leave":{}})"));
+    CHECK_THAT(json.read_line().value(), Contains(R"({"id":3,"leave":{}})"));
     CHECK(binary.read_frame()->event().message_batch().body() == body_of({{"\0\xff", 2}}));
     const auto view = binary.read_frame()->event().group_view();
     CHECK(view.members_size() == 1);
@@ -326,9 +326,9 @@ TEST_CASE("watchers get the present state first, then what changes") {
   RawClient watcher(fixture.path);
   watcher.line(R"({"id":1,"watch":{}})");
   CHECK_THAT(watcher.read_line().value(), Contains(R"("watch":{})"));
-  CHECK_THAT(watcher.read_line().value(), Contains(R"({"event":{"view":{"view":"5")"));
+  CHECK_THAT(watcher.read_line().value(), Contains(R"({"event":{"view":{"view":5)"));
   CHECK_THAT(watcher.read_line().value(), Contains(R"({"event":{"quorum":{"has":true}}})"));
-  CHECK_THAT(watcher.read_line().value(), Contains(R"("leader":{"node":1,"name":"alpha","view":"5","self":true})"));
+  CHECK_THAT(watcher.read_line().value(), Contains(R"("leader":{"node":1,"name":"alpha","view":5,"self":true})"));
   CHECK_THAT(watcher.read_line().value(), Contains(R"("group":"known")"));
   fixture.daemon.run([](FakeDaemon& daemon) {
     auto next = std::make_shared<core::View>(*daemon.state.view);
@@ -341,7 +341,7 @@ TEST_CASE("watchers get the present state first, then what changes") {
     daemon.server->apply(core::QuorumChanged{false});
   });
   CHECK_THAT(watcher.read_until("suspect"), Contains(R"("name":"alpha","evidence":"firm","why":"reset")"));
-  CHECK_THAT(watcher.read_line().value(), Contains(R"("left":[{"node":1,"incarnation":"1","name":"alpha","reason":"crashed")"));
+  CHECK_THAT(watcher.read_line().value(), Contains(R"("left":[{"node":1,"incarnation":1,"name":"alpha","reason":"crashed")"));
   CHECK_THAT(watcher.read_line().value(), Contains(R"("leader":{"node":2)"));
   CHECK_THAT(watcher.read_line().value(), Contains(R"("has":false)"));
   RawClient other(fixture.path);
@@ -375,9 +375,9 @@ TEST_CASE("a member is evicted by id or by name") {
   Fixture fixture;
   RawClient client(fixture.path);
   client.line(R"({"id":1,"evict":{"member":"2","why":"test"}})");
-  CHECK(client.read_line().value() == R"({"id":"1","evict":{}})");
+  CHECK(client.read_line().value() == R"({"id":1,"evict":{}})");
   client.line(R"({"id":2,"evict":{"member":"beta"}})");
-  CHECK(client.read_line().value() == R"({"id":"2","evict":{}})");
+  CHECK(client.read_line().value() == R"({"id":2,"evict":{}})");
   client.line(R"({"id":3,"evict":{"member":"gamma"}})");
   CHECK_THAT(client.read_line().value(), Contains("no_such_member"));
 }
@@ -423,7 +423,7 @@ TEST_CASE("a client that asks without reading is not read any more") {
   for (int i = 1; i <= kRequests; ++i) {
     const auto line = client.read_line();
     REQUIRE(line);
-    REQUIRE_THAT(*line, StartsWith("{\"id\":\"" + std::to_string(i) + "\""));
+    REQUIRE_THAT(*line, StartsWith("{\"id\":" + std::to_string(i) + ","));
   }
   writer.join();
 }
@@ -456,7 +456,7 @@ TEST_CASE("too many clients are told so") {
   }
   RawClient refused(dir.file("s"));
   refused.line(R"({"id":9,"hello":{}})");
-  CHECK_THAT(refused.read_all(), Contains(R"("id":"9","error":{"code":"too_many")") && Contains("closing"));
+  CHECK_THAT(refused.read_all(), Contains(R"("id":9,"error":{"code":"too_many")") && Contains("closing"));
   clients.front()->line(R"({"hello":{}})");
   CHECK(clients.front()->read_line());
 }

@@ -1,13 +1,9 @@
-#include "core/groups/text.h"
+#include "base/utf8.h"
 
 #include <cstdint>
-#include <optional>
 
-namespace vsync::core {
+namespace vsync {
 
-namespace {
-
-/// Takes the first code point off `rest`, which is not empty; nullopt: ill-formed.
 std::optional<char32_t> take_code_point(std::string_view& rest) {
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(rest[i]); };
   const std::uint8_t lead = byte(0);
@@ -30,12 +26,6 @@ std::optional<char32_t> take_code_point(std::string_view& rest) {
   return code;
 }
 
-bool control_character(char32_t code) {
-  return code < 0x20 || (code >= 0x7f && code < 0xa0);
-}
-
-}  // namespace
-
 bool valid_utf8(std::string_view text) {
   while (!text.empty()) {
     if (!take_code_point(text)) {
@@ -45,17 +35,14 @@ bool valid_utf8(std::string_view text) {
   return true;
 }
 
-bool valid_name(std::string_view name) {
-  if (name.size() > kMaxName) {
-    return false;
-  }
-  while (!name.empty()) {
-    const auto code = take_code_point(name);
-    if (!code || control_character(*code)) {
+bool printable_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const auto code = take_code_point(text);
+    if (!code || *code < 0x20 || (*code >= 0x7f && *code < 0xa0)) {
       return false;
     }
   }
   return true;
 }
 
-}  // namespace vsync::core
+}  // namespace vsync
