@@ -186,10 +186,16 @@ void Detector::gone(const Pid& pid, Evidence evidence, const std::string& why, T
 }
 
 /// HARD: the node runs a higher incarnation, so this one is gone. With another vote epoch it is another installation that claims
-/// the same node id (I3), and says nothing about this one.
+/// the same node id (I3): that says something only about one that is not linked and silent, but then enough (FIRM), even if half
+/// the members are silent (F5).
 void Detector::mark_replaced(Peer& peer, std::uint64_t vote_epoch, Time now, Effects& effects) {
-  if (peer.watched && peer.member.vote_epoch == vote_epoch && peer.terminal != Evidence::hard) {
+  if (!peer.watched || peer.terminal == Evidence::hard) {
+    return;
+  }
+  if (peer.member.vote_epoch == vote_epoch) {
     gone(peer.member.pid, Evidence::hard, "its node runs a newer incarnation", now, effects);
+  } else if (!peer.linked && now - peer.heard >= suspect_after_) {
+    gone(peer.member.pid, Evidence::firm, "its node runs another installation", now, effects);
   }
 }
 
@@ -213,8 +219,8 @@ void Detector::tick(const Heartbeat& own, Time now, Effects& effects) {
   for (auto at = peers_.begin(); at != peers_.end(); ++at) {
     const auto higher = std::next(at);
     if (higher != peers_.end() && higher->first.node == at->first.node && higher->second.linked) {
-      mark_replaced(at->second, higher->second.member.vote_epoch, now,
-                    effects);  // its HELLO came before the old incarnation was watched
+      // Its HELLO may have come before the old incarnation was watched, or silent for long enough.
+      mark_replaced(at->second, higher->second.member.vote_epoch, now, effects);
     }
     report(at->second, now, effects);
     wake = std::min(wake, next_event(at->second, now));
