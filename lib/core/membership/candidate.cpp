@@ -446,10 +446,17 @@ void Membership::on(const Pid& from, const Installed& installed) {
     announcement_->members.erase(from);
   }
   auto* lingering = std::get_if<Lingering>(&phase_);
-  if (lingering == nullptr || lingering->view->id() != installed.view) {
-    return;
+  if (lingering != nullptr && lingering->view->id() == installed.view) {
+    lingering->installed.insert(from);
+    check_lingering();
+  } else if (leaving_ && installed.view == view_id() + 1) {
+    installed_before_us_.insert(from);  // our own INSTALL is on its way to the disk
   }
-  lingering->installed.insert(from);
+}
+
+/// J8: enough of those who stay have installed; they answer whoever asks.
+void Membership::check_lingering() {
+  const auto* lingering = std::get_if<Lingering>(&phase_);
   VoterSet voters;
   for (const auto& pid : lingering->installed) {
     if (const auto* member = lingering->view->find(pid)) {
@@ -459,7 +466,7 @@ void Membership::on(const Pid& from, const Installed& installed) {
   if (quorum(*lingering->view, voters)) {
     const ViewId id = lingering->view->id();
     phase_ = Out{};
-    host_.finished(id);  // J8: whoever asks now is answered by those who stay
+    host_.finished(id);
   }
 }
 

@@ -272,9 +272,9 @@ void Membership::become_active(const ViewPtr& view, const ViewPtr& base) {
   view_ = view;
   campaign_at_ = now_;
   seen_round_ = 0;
+  installed_before_us_.clear();
   causes_.installed(*view);
   host_.install(view, base);
-  update_links();
   // Everybody who may still repeat INSTALL to us, or waits for it before it goes, learns that it is done (V9, J8).
   std::set<Pid> told;
   for (const auto& member : view->members) {
@@ -286,6 +286,7 @@ void Membership::become_active(const ViewPtr& view, const ViewPtr& base) {
   for (const auto& pid : told) {
     send(pid, Installed{view->id(), host_.table_hash()});
   }
+  update_links();  // after that: a leaver is not linked to us any more
   if (deferred_prepare_) {
     const auto [from, prepare] = std::move(*deferred_prepare_);
     deferred_prepare_.reset();
@@ -294,11 +295,12 @@ void Membership::become_active(const ViewPtr& view, const ViewPtr& base) {
 }
 
 void Membership::become_lingering(const ViewPtr& view) {
-  phase_ = Lingering{view, now_ + config_.limits.linger, {}};
+  phase_ = Lingering{view, now_ + config_.limits.linger, std::exchange(installed_before_us_, {})};
   task_ = {};
   leaving_ = false;
   leave_by_ = kNever;
   host_.left(*view);
+  check_lingering();
 }
 
 // ---------------------------------------------------------------- sending

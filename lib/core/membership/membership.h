@@ -230,6 +230,7 @@ class Membership {
   void become_joining();
   void become_active(const ViewPtr& view, const ViewPtr& base);
   void become_lingering(const ViewPtr& view);
+  void check_lingering();
   void send(const Pid& to, Frame frame);
   void send(const Pid& to, const FramePtr& frame);
   /// Makes the acceptor's record durable; `frame` leaves when it is.
@@ -260,6 +261,7 @@ class Membership {
   bool record_changed_ = false;
   bool leaving_ = false;
   Time leave_by_ = kNever;
+  std::set<Pid> installed_before_us_;  ///< said INSTALLED of the next view while our INSTALL was not durable
   std::uint32_t seen_round_ = 0;  ///< highest ballot round heard of in NACKs of this instance
   bool seeds_tried_ = false;
   bool operator_cold_start_ = false;
