@@ -20,7 +20,7 @@ constexpr std::size_t kGather = 256;       // pieces of one write
 
 }  // namespace
 
-std::span<char> ReceiveBuffer::space(std::size_t want) {
+std::span<char> ClientInput::space(std::size_t want) {
   const std::size_t have = end_ - begin_;
   if (have == 0 && block_.use_count() == 1) {
     begin_ = end_ = 0;
@@ -33,7 +33,7 @@ std::span<char> ReceiveBuffer::space(std::size_t want) {
   return {block_.get() + end_, capacity_ - end_};
 }
 
-void ReceiveBuffer::move_to_new_block(std::size_t capacity) {
+void ClientInput::move_to_new_block(std::size_t capacity) {
   const std::string_view rest = unread();
   const std::size_t size = rest.size();
   auto block = std::make_shared_for_overwrite<char[]>(std::max(capacity, size + kLeastSpace));
@@ -44,7 +44,7 @@ void ReceiveBuffer::move_to_new_block(std::size_t capacity) {
   end_ = size;
 }
 
-Slice ReceiveBuffer::share(std::size_t offset, std::size_t size) const {
+Slice ClientInput::share(std::size_t offset, std::size_t size) const {
   VSYNC_ASSERT(offset + size <= end_ - begin_, "a slice of unread bytes");
   return {block_, reinterpret_cast<const std::byte*>(block_.get() + begin_ + offset), size};
 }

@@ -13,7 +13,7 @@
 namespace vsync::io {
 
 /// Bytes received and not yet used. Slices of it share its blocks, so payloads need no copy.
-class ReceiveBuffer {
+class ClientInput {
  public:
   /// Where to read to, never empty. `want`: bytes that the unread ones must grow to (0 = not known); memory grows only with what
   /// arrives, not with what is announced.

@@ -78,7 +78,7 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   User* user_;
   State state_ = State::open;
   Encoding encoding_ = Encoding::unknown;
-  ReceiveBuffer input_;
+  ClientInput input_;
   OutputQueue output_;
   pb::Request request_;      ///< reused
   std::string scratch_;      ///< reused
