@@ -75,7 +75,7 @@ class Demo:
         leader.kill()
         self.next_view("leader killed", moment, others)
         self.narrator.say(f"{self.cluster.leader().name} leads now")
-        self.traffic()
+        self.traffic(others)
         return leader.node
 
     def come_back(self, node):
@@ -94,7 +94,7 @@ class Demo:
         self.narrator.say(f"n{node} ended with exit status {status}")
         if status != 0:
             raise AssertionError(f"n{node} did not leave cleanly")
-        self.traffic()
+        self.traffic(others)
         self.cluster.restart(node)
         self.admit(node)
 

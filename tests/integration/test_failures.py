@@ -81,8 +81,8 @@ class UnderLoad(unittest.TestCase):
 
     def test_paused_until_evicted_then_resumed(self):
         self.cluster[1].pause()
-        self.together([2, 3])
-        self.flowing([2, 3])
+        self.together(self.others(1))
+        self.flowing(self.others(1))
         self.cluster[1].resume()
         self.participants[1].client.event("excluded")
         self.together()
@@ -91,8 +91,8 @@ class UnderLoad(unittest.TestCase):
 
     def test_leader_leaves(self):
         self.assertEqual(self.cluster[1].leave(), 0)
-        self.together([2, 3])
-        self.flowing([2, 3])
+        self.together(self.others(1))
+        self.flowing(self.others(1))
         self.cluster.restart(1)
         self.together()
         self.assert_held()

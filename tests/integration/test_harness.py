@@ -12,7 +12,7 @@ def view(token, *members):
 
 
 def total(sender, token, position, content):
-    return Message(sender, token, position, "TOTAL", content)
+    return Message(sender, token, position, "total", content)
 
 
 def history(*episodes_of, ended=None):

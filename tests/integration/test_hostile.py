@@ -25,13 +25,14 @@ def nonsense(rng):
 
 
 class Hostile(unittest.TestCase):
-    ROUNDS = 300
+    ROUNDS = 1000
 
     @classmethod
     def setUpClass(cls):
         cls.cluster = Cluster()
         cls.addClassCleanup(cls.cluster.close)
         cls.cluster.found(3)
+        cls.members = cls.cluster[1].members()
 
     def setUp(self):
         self.seed = random.randrange(1 << 32)
@@ -41,7 +42,7 @@ class Hostile(unittest.TestCase):
 
     def tearDown(self):
         """The same view as before, and messages still pass."""
-        self.assertEqual([self.cluster[n].members() for n in (1, 2, 3)], [["n1", "n2", "n3"]] * 3)
+        self.assertEqual([self.cluster[n].members() for n in (1, 2, 3)], [self.members] * 3)
         self.assertEqual(self.cluster[1].try_status()["view"], self.view)
         sender, receiver = self.cluster.connect(1), self.cluster.connect(2)
         receiver.join(self.id())
@@ -76,10 +77,13 @@ class Hostile(unittest.TestCase):
         connections = []
         for _ in range(200):
             connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            connection.settimeout(5)
-            connection.connect((self.cluster.address(1), PORT))
             connections.append(connection)
-        self.assertEqual(self.cluster[1].members(), ["n1", "n2", "n3"])
+            connection.settimeout(5)
+            try:
+                connection.connect((self.cluster.address(1), PORT))
+            except OSError:
+                pass  # too many strangers from one address are hung up on
+        self.assertEqual(self.cluster[1].members(), self.members)
         for connection in connections:
             connection.close()
 

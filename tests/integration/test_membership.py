@@ -89,8 +89,9 @@ class Leaving(unittest.TestCase):
 
     def test_the_leader(self):
         with Cluster(3) as cluster:
+            order = cluster[1].members()
             self.assertEqual(cluster[1].leave(), 0)
-            self.assertEqual(cluster.wait_view([2, 3]), ["n2", "n3"], "rank 1 leads")
+            self.assertEqual(cluster.wait_view([2, 3]), order[1:], "rank 1 leads")
 
     def test_by_vsyncctl(self):
         with Cluster(3) as cluster:
@@ -135,7 +136,7 @@ class Restarting(unittest.TestCase):
             before = self.incarnation(cluster[2])
             cluster[2].kill()
             cluster.restart(2)
-            self.assertEqual(cluster.wait_view([1, 2, 3]), ["n1", "n3", "n2"], "back as the most junior member")
+            self.assertEqual(cluster.wait_view([1, 2, 3])[-1], "n2", "back as the most junior member")
             self.assertGreater(self.incarnation(cluster[2]), before)
 
     def test_without_its_disk(self):

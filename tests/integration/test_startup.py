@@ -117,7 +117,8 @@ class Startup(unittest.TestCase):
                 if record.is_file() and record.stat().st_size:
                     record.write_bytes(b"\0garbage" * 10)
             cluster.restart(2)
-            wait_until("it tells", lambda: "damaged" in cluster[2].log() or "checksum" in cluster[2].log())
+            wait_until("it tells", lambda: "the stored state is lost or damaged (identity: " in cluster[2].log())
+            cluster.wait_view([1, 2])
 
     def test_second_daemon_on_the_same_state_directory(self):
         first = self.daemon().start("--bootstrap", "--id", "1")

@@ -98,11 +98,11 @@ class Client:
     def leave(self, group, timeout=DEADLINE):
         self.request("leave", {"group": group}, timeout)
 
-    def post_text(self, group, text, service="TOTAL", in_view=0):
+    def post_text(self, group, text, service="total", in_view=0):
         """Multicasts without waiting; `outcomes[id]` will hold the reply."""
         return self.post("send", {"group": group, "text": text, "service": service, "in_view": in_view})
 
-    def send(self, group, text, service="TOTAL", in_view=0, timeout=DEADLINE):
+    def send(self, group, text, service="total", in_view=0, timeout=DEADLINE):
         """Multicasts and waits; returns {"outcome": …, "view": …, "position": …}."""
         body = self.reply(self.post_text(group, text, service, in_view), timeout)
         return {"outcome": body["outcome"], "view": int(body.get("view", 0)), "position": int(body.get("position", 0))}

@@ -153,6 +153,8 @@ class Cluster:
         """Kills every process. After a failure the files stay, and the end of every daemon's output is shown."""
         for client in self._clients:
             client.close()
+        if self._lock:
+            self._lock.close()
         for daemon in self.daemons.values():
             if daemon.running():
                 daemon.process.kill()

@@ -61,7 +61,7 @@ class Message:
     def parse(body):
         content = body["text"] if "text" in body else body.get("payload", "")
         return Message(GroupMember.parse(body["sender"]), number(body.get("token")), number(body.get("position")),
-                       body.get("service", "TOTAL"), content)
+                       body.get("service", "total"), content)
 
 
 @dataclass
@@ -124,7 +124,7 @@ def _views(lives):
                 yield f"{life.who}: is not in its own view {view.token}"
             if any(m.token != view.token for m in messages):
                 yield f"{life.who}: a message of another view delivered in {view.token}"
-            if any(m.sender not in view.members and m.service != "TOTAL" for m in messages):
+            if any(m.sender not in view.members and m.service != "total" for m in messages):
                 yield f"{life.who}: a message of a stranger delivered in {view.token}"
 
 
@@ -146,7 +146,7 @@ def _total_order(lives):
     longest = {}
     for life in lives:
         for view, messages, _ in life.episodes:
-            totals = [m for m in messages if m.service == "TOTAL"]
+            totals = [m for m in messages if m.service == "total"]
             if [m.position for m in totals] != list(range(1, len(totals) + 1)):
                 yield f"{life.who}: positions of totals in view {view.token} are not 1, 2, 3, …"
             sequence = [m.content for m in totals]

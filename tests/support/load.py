@@ -8,7 +8,7 @@ from support.client import Client, Disconnected, Refused
 from support.waiting import DEADLINE, Timeout, pause, wait_until
 
 RETRY = 0.02  # seconds between attempts to connect or join
-MIX = ("TOTAL",) * 8 + ("FIFO", "CAUSAL")
+MIX = ("total",) * 8 + ("fifo", "causal")
 
 
 class Participant:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The documents tell the truth: links lead somewhere, every `./dev` command and every setting they name exists, and the
-vsyncctl commands that README shows are known to vsyncctl.
+"""The documents tell the truth: links lead somewhere, every `./dev` command they name exists, README's table has exactly the
+settings of vsyncd, and the vsyncctl commands that it shows are known to vsyncctl.
 
 Usage: check_readme.py [--vsyncd PROGRAM] [--vsyncctl PROGRAM]
 """
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+NO_SETTINGS = {"--help", "--version", "--config", "--check-config"}
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -43,10 +44,10 @@ def check(path, arguments):
     dev = set(re.findall(r"^  ([a-z]+)\b", output("bash", str(ROOT / "dev"), "help"), re.M))
     problems += unknown(text, r"\./dev ([a-z]+)", dev, "./dev command")
     if arguments.vsyncd and path.name == "README.md":
-        known = set(re.findall(r"--[a-z][a-z-]+", output(arguments.vsyncd, "--help")))
-        settings = set(re.findall(r"^\| `(--[a-z][a-z-]+)", text, re.M))
+        known = set(re.findall(r"^ .*?(--[a-z][a-z-]+)", output(arguments.vsyncd, "--help"), re.M)) - NO_SETTINGS
+        settings = {s for cell in re.findall(r"^\| (`--[^|]*)", text, re.M) for s in re.findall(r"--[a-z][a-z-]+", cell)}
         problems += [f"vsyncd has no {s}" for s in sorted(settings - known)]
-        problems += [] if settings else ["README has no table of settings"]
+        problems += [f"{s} of vsyncd is missing in the table of settings" for s in sorted(known - settings)]
     if arguments.vsyncctl and path.name == "README.md":
         known = set(re.findall(r"^  ([a-z][a-z-]+)", output(arguments.vsyncctl, "--help"), re.M))
         problems += unknown(text, r"^vsyncctl ([a-z][a-z-]+)", known, "vsyncctl command")
