@@ -59,6 +59,7 @@ const std::map<std::string, Player::Handler, std::less<>>& Player::handlers() {
       {"restart", &Player::start},
       {"start-founder", &Player::start_founder},
       {"crash", &Player::crash},
+      {"die", &Player::die},
       {"power-off", &Player::power_off},
       {"crash-at", &Player::crash_at},
       {"wipe", &Player::wipe},
@@ -229,6 +230,14 @@ std::string Player::start_founder(Words words) {
 std::string Player::crash(Words words) {
   for (const auto host : hosts(words)) {
     world_->crash(host, sim::CrashKind::process);
+  }
+  return "";
+}
+
+/// As crash, but everything that was sent still arrives.
+std::string Player::die(Words words) {
+  for (const auto host : hosts(words)) {
+    world_->crash(host, sim::CrashKind::drained);
   }
   return "";
 }

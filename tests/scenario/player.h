@@ -34,6 +34,7 @@ class Player {
   std::string start(Words words);
   std::string start_founder(Words words);
   std::string crash(Words words);
+  std::string die(Words words);
   std::string power_off(Words words);
   std::string crash_at(Words words);
   std::string wipe(Words words);

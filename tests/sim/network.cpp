@@ -351,7 +351,7 @@ void Network::detach(ProcessId process, End how) {
       auto& peer = link->sides[1 - i];
       link->sides[i].gone = true;
       link->sides[i].inbound.clear();
-      if (how != End::closed) {
+      if (how == End::crashed || how == End::silent) {
         const auto keep = rng_.below(peer.inbound.size() + 1);
         while (peer.inbound.size() > keep) {
           peer.inbound.pop_back();

@@ -50,8 +50,9 @@ class Network {
 
   // ---- what processes do
   void attach(ProcessId process, HostId host, const core::Pid& pid);
-  enum class End { closed, crashed, silent };
-  /// `closed`: after a GOODBYE; `crashed`: the kernel closes its sockets; `silent`: the machine is gone, nobody is told.
+  enum class End { closed, crashed, drained, silent };
+  /// `closed`: after a GOODBYE; `crashed`: the kernel closes its sockets, a part of what was sent arrives; `drained`: all of it;
+  /// `silent`: the machine is gone, nobody is told.
   void detach(ProcessId process, End how);
   void want(ProcessId process, const std::vector<core::Member>& peers, const std::vector<HostId>& seeds);
   void send(ProcessId from, const core::Pid& to, core::FramePtr frame);

@@ -126,14 +126,16 @@ void World::crash(HostId id, CrashKind kind) {
   auto& host = hosts_.at(id);
   ++host.starts;
   if (host.process) {
-    say(id, kind == CrashKind::process ? "crashes" : "loses power");
+    say(id, kind == CrashKind::machine ? "loses power" : "crashes");
     record(id, check::Crash{});
     if (!host.process->writes.empty() && rng_.chance(0.5)) {
       host.disk.record = host.process->writes.front().record;  // the write under way may have reached the disk
     }
-    end(host, kind == CrashKind::process ? Network::End::crashed : Network::End::silent);
+    end(host, kind == CrashKind::process   ? Network::End::crashed
+              : kind == CrashKind::drained ? Network::End::drained
+                                           : Network::End::silent);
   }
-  host.powered = kind == CrashKind::process;
+  host.powered = kind != CrashKind::machine;
 }
 
 void World::wipe(HostId id) {

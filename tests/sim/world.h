@@ -38,7 +38,8 @@ struct Setup {
 };
 
 /// How a process ends without wanting to.
-enum class CrashKind : std::uint8_t { process, machine };
+/// A part of what a crashed process sent is lost; `drained`: nothing.
+enum class CrashKind : std::uint8_t { process, machine, drained };
 
 /// Where a process shall crash: before its `count`-th effect, or before it sends the count-th frame of a kind.
 struct Fuse {

@@ -9,7 +9,7 @@
 
 namespace vsync::check {
 
-void views(const History& history, Report& report);              ///< M1 M2 M4 M5 M6 M8
+void views(const History& history, Report& report);              ///< M1 M2 M4 M5 M6 M8 I2
 void causes(const History& history, Report& report);             ///< M7
 void streams(const History& history, Report& report);            ///< M3 D1 D2 D3 D8
 void causality(const History& history, Report& report);          ///< D9

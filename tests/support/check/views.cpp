@@ -1,4 +1,4 @@
-// M1, M2, M4, M5, M6, M8: the primary chain of views.
+// M1, M2, M4, M5, M6, M8, I2: the primary chain of views.
 #include <algorithm>
 #include <set>
 
@@ -7,6 +7,17 @@
 namespace vsync::check {
 
 namespace {
+
+/// I1, I2: a pid is one life. (Only a lost disk makes an incarnation come twice, with another vote epoch.)
+void one_life(const Process& process, Report& report) {
+  std::set<std::uint64_t> vote_epochs;
+  for (const auto* record : process.records) {
+    const auto* start = get<trace::Start>(*record);
+    if (start != nullptr && process.pid.node != 0 && !vote_epochs.insert(start->vote_epoch).second) {
+      report.violation("I2 one life per incarnation", to_string(process.pid) + " starts again");
+    }
+  }
+}
 
 void one_process(const Process& process, Report& report) {
   ViewId last = 0;
@@ -64,6 +75,7 @@ void seniority(const View& before, const View& after, Report& report) {
 
 void views(const History& history, Report& report) {
   for (const auto& [pid, process] : history.processes()) {
+    one_life(process, report);
     one_process(process, report);
   }
   const View* before = nullptr;
