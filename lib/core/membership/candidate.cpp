@@ -110,16 +110,8 @@ void Membership::on(const Pid& from, const Leave& leave) {
 }
 
 void Membership::on(const Pid& from, const EvictRequest& request) {
-  if (request.view == view_id() && holder() && view_->contains(from)) {
-    note_eviction(request.member, request.why);
-  }
-}
-
-/// At least one member is left, whoever wants whom evicted: without a survivor nothing can be decided (V6).
-void Membership::note_eviction(const Pid& member, const std::string& why) {
-  const auto stays = [&](const Member& m) { return m.pid != member && !causes_.evictions.contains(m.pid); };
-  if (view_ && view_->contains(member) && std::any_of(view_->members.begin(), view_->members.end(), stays)) {
-    causes_.evictions[member] = why;
+  if (holder() && request.view == view_id() && view_->contains(from) && view_->contains(request.member)) {
+    causes_.evictions[request.member] = request.why;
   }
 }
 

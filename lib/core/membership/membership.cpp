@@ -157,7 +157,7 @@ void Membership::cold_start(Time now) {
 
 void Membership::evict(const Pid& member, const std::string& why, Time now) {
   now_ = now;
-  note_eviction(member, why);
+  causes_.evictions[member] = why;
   report_causes();
   consider();
 }

@@ -41,7 +41,6 @@ class Membership {
   void join(Time now);        ///< OUT -> JOINING (operator)
   void leave(Time now);       ///< J7, after the own messages are drained
   void cold_start(Time now);  ///< B2 by an operator
-  /// Not the last one: an eviction that would leave nobody is not taken on.
   void evict(const Pid& member, const std::string& why, Time now);
   void tick(Time now);
   [[nodiscard]] Time next_deadline() const;
@@ -179,7 +178,6 @@ class Membership {
   void on(const Pid& from, const Suspect& suspect);
   void on(const Pid& from, const Leave& leave);
   void on(const Pid& from, const EvictRequest& request);
-  void note_eviction(const Pid& member, const std::string& why);
   [[nodiscard]] Pid candidate() const;  ///< V1
   [[nodiscard]] bool cause_due() const;
   void consider();

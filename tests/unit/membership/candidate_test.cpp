@@ -94,13 +94,17 @@ TEST_CASE("V1: leave and eviction requests are causes; they come from members ab
   }
 }
 
-TEST_CASE("an eviction that would leave nobody is not taken on") {
+TEST_CASE("V6: evictions never leave nobody") {
   SECTION("of the only member") {
     Daemon one(1);
     one.join(view_of(5, {1}));
     one->evict(pid(1), "by mistake", one.now);
     one.settle();
     CHECK(one->role() == Role::member);
+    CHECK(node_list(*one->view()) == "1");
+    one.forget();
+    one.wait(one.config().limits.rto);
+    CHECK(one->role() == Role::member);  // and it is not tried again
   }
   SECTION("of both members by each other") {
     Daemon one(1);
