@@ -18,7 +18,7 @@ from support.waiting import wait_until
 
 GROUP = "soak"
 SIZES = (3, 5, 7)
-RATE = 50  # messages per second of each client
+RATE = 300  # messages per second of each client
 EPISODE = 20  # rounds between two judgements, to bound what the clients remember
 SETTLED = 60.0  # seconds for the cluster to be whole again after a fault
 

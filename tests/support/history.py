@@ -187,7 +187,7 @@ def _sending(lives, sent):
                 yield f"{life.who}: {message.content} was never sent"
                 continue
             name, index = sender_of[message.content]
-            if name != message.sender.name:
+            if message.sender.name not in (name, ""):  # "": it sent as a stranger, just excluded and not told yet
                 yield f"{life.who}: {message.content} is not from {message.sender.name}"
             if index <= last[name]:
                 yield f"{life.who}: {message.content} overtaken by a later message of {name}"
