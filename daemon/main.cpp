@@ -1,4 +1,6 @@
 // vsyncd: assembly only. Exit status: 0 ended as told, 1 failed or refused, 2 wrong settings, 3 must not go on (engine/engine.h).
+#include <unistd.h>
+
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
@@ -19,6 +21,22 @@ namespace vsync::daemon {
 namespace {
 
 using engine::ExitStatus;
+
+/// F9: a crash is seen by the peers at once, and not only when the core is dumped: the abortive close of the sockets resets
+/// every link.
+extern "C" void close_and_die(int signal) {
+  static_cast<void>(::close_range(STDERR_FILENO + 1, ~0U, 0));
+  static_cast<void>(::raise(signal));  // with the default action, see SA_RESETHAND
+}
+
+void die_visibly() {
+  struct sigaction action {};
+  action.sa_handler = close_and_die;
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_NODEFER;
+  for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) {
+    static_cast<void>(::sigaction(signal, &action, nullptr));
+  }
+}
 
 int end_with(ExitStatus status, const std::string& message) {
   std::fprintf(stderr, "vsyncd: %s\n", message.c_str());
@@ -103,6 +121,7 @@ int main(const std::vector<std::string>& arguments) {
   options->version = VSYNC_VERSION;
   options->control.listen_fd = io::systemd::listen_socket();
   std::signal(SIGPIPE, SIG_IGN);
+  die_visibly();
   SettingsReloader reloader(arguments, command->settings);
   return run(std::move(*options), **logs, reloader, start_delay(command->settings));
 }
