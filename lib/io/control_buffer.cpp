@@ -28,7 +28,8 @@ std::span<char> ClientInput::space(std::size_t want) {
   // A block that a frame does not fit into is left as soon as the frame's start is here; a bigger one follows what arrives.
   const bool fits = begin_ + want <= capacity_;
   if (capacity_ - end_ < kLeastSpace || (!fits && have > 0 && capacity_ - end_ < std::min(want - have, kBlock / 4))) {
-    move_to_new_block(std::max(kBlock, std::min(want, 2 * have + kLeastSpace)));
+    const std::size_t grown = 2 * have + kLeastSpace;  // doubling keeps the copying linear
+    move_to_new_block(std::max(kBlock, want > have ? std::min(want, grown) : grown));
   }
   return {block_.get() + end_, capacity_ - end_};
 }

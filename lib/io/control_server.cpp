@@ -221,8 +221,8 @@ void ControlServer::Impl::output_queued(ControlSession& session) {
 }
 
 void ControlServer::Impl::end_of_turn() {
-  for (const core::ClientId id : dirty_) {
-    if (ControlSession* const session = find(id)) {
+  for (std::size_t i = 0; i < dirty_.size(); ++i) {  // a flush may queue more
+    if (ControlSession* const session = find(dirty_[i])) {
       session->dirty = false;
       session->connection().flush();
     }

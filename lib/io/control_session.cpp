@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "base/utf8.h"
@@ -43,6 +44,10 @@ bool for_admins(pb::Request::KindCase kind) {
       return false;
   }
   return true;
+}
+
+bool is_send(pb::Request::KindCase kind) {
+  return kind == pb::Request::kSend || kind == pb::Request::kSendBatch;
 }
 
 constexpr std::string_view kGroupNameRule = "a group's name has 1 to 255 bytes of printable UTF-8";
@@ -308,21 +313,26 @@ core::RequestId ControlSession::expect(std::uint64_t id, pb::Request::KindCase k
 
 // ---- effects
 
+/// The core may report several inputs of a client at once: their numbers follow each other.
 void ControlSession::outcome(const core::SendOutcome& effect) {
+  const core::RequestId end = effect.request + effect.count;
   auto found = unanswered_.upper_bound(effect.request);
-  if (found == unanswered_.begin()) {
-    return;
-  }
-  --found;
-  Pending& pending = found->second;
-  const std::uint64_t offset = effect.request - found->first;
-  if (offset + effect.count > pending.count || effect.count > pending.unanswered) {
-    return;  // answered before, when an incarnation was over
-  }
-  answer_sends(pending, static_cast<std::uint32_t>(offset), effect);
-  pending.unanswered -= effect.count;
-  if (pending.unanswered == 0) {
-    unanswered_.erase(found);
+  found = found == unanswered_.begin() ? found : std::prev(found);
+  while (found != unanswered_.end() && found->first < end) {
+    Pending& pending = found->second;
+    const core::RequestId first = std::max(effect.request, found->first);
+    const core::RequestId last = std::min(end, found->first + pending.count);
+    const auto count = static_cast<std::uint32_t>(first < last ? last - first : 0);
+    if (count == 0 || count > pending.unanswered || !is_send(pending.kind)) {
+      ++found;
+      continue;
+    }
+    core::SendOutcome part = effect;
+    part.count = count;
+    part.position += first - effect.request;
+    answer_sends(pending, static_cast<std::uint32_t>(first - found->first), part);
+    pending.unanswered -= count;
+    found = pending.unanswered == 0 ? unanswered_.erase(found) : std::next(found);
   }
 }
 
@@ -424,7 +434,7 @@ void ControlSession::pause(bool paused) {
 
 void ControlSession::incarnation_over(const std::string& why) {
   for (const auto& [request, pending] : std::exchange(unanswered_, {})) {
-    if (pending.kind == pb::Request::kSend || pending.kind == pb::Request::kSendBatch) {
+    if (is_send(pending.kind)) {
       // The core answers the messages of one input in order, so the rest is at the end.
       core::SendOutcome unknown;
       unknown.count = pending.unanswered;

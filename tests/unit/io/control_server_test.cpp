@@ -279,6 +279,52 @@ TEST_CASE("duplicate ids confuse only their client") {
   }
 }
 
+TEST_CASE("one outcome may be that of several requests, or of a part of one") {
+  Fixture fixture;
+  fixture.daemon.run([](FakeDaemon& daemon) { daemon.hold_sends = true; });
+  RawClient client(fixture.path);
+  join(client, "g");
+  for (const std::uint64_t id : {10U, 20U}) {
+    auto batch = request(id);
+    batch.mutable_send_batch()->set_group("g");
+    batch.mutable_send_batch()->set_count(3);
+    batch.mutable_send_batch()->set_body(body_of({"a", "b", "c"}));
+    client.frame(batch);
+  }
+  auto status = request(30);
+  status.mutable_status();
+  client.frame(status);
+  REQUIRE(client.read_frame()->has_status());
+  fixture.daemon.run([](FakeDaemon& daemon) {
+    const auto first = daemon.sends.at(0).request;
+    daemon.server->apply(core::SendOutcome{1, first, 2, core::Outcome::delivered, 5, 7, {}});
+    daemon.server->apply(core::SendOutcome{1, first + 2, 4, core::Outcome::delivered, 5, 9, {}});
+    daemon.server->apply(core::SendOutcome{1, first, 6, core::Outcome::unknown, 5, 0, {}});  // nobody waits for it
+  });
+  struct Part {
+    std::uint64_t id, count, position;
+  };
+  for (const auto& part : {Part{10, 2, 7}, Part{12, 1, 9}, Part{20, 3, 10}}) {
+    const auto reply = client.read_frame().value();
+    CHECK(reply.id() == part.id);
+    CHECK(reply.send_batch().count() == part.count);
+    CHECK(reply.send_batch().position() == part.position);
+  }
+  client.frame(status);
+  CHECK(client.read_frame()->has_status());
+}
+
+TEST_CASE("a large message as JSON") {
+  Fixture fixture;
+  RawClient client(fixture.path);
+  client.line(R"({"join":{"group":"g"}})");
+  client.read_until("\"join\"");
+  const std::string text(3000000, 'x');
+  client.line(R"({"id":2,"send":{"group":"g","text":")" + text + "\"}}");
+  CHECK(client.read_line().value().size() > text.size());
+  CHECK_THAT(client.read_line().value(), Contains("delivered"));
+}
+
 TEST_CASE("an exclusion leaves no client guessing and no connection closed") {
   Fixture fixture;
   fixture.daemon.run([](FakeDaemon& daemon) { daemon.hold_sends = true; });
