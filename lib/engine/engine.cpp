@@ -204,11 +204,14 @@ void Engine::stay_out() {
 
 void Engine::terminate() {
   io::systemd::stopping();
-  if (terminating_ || !node_) {
-    if (node_) {
-      log(Subsystem::membership).warn("ends without leaving the cluster");
-    }
-    return finish(node_ ? ExitStatus::failed : ExitStatus::clean);
+  if (terminating_) {  // asked twice: at once
+    log(Subsystem::membership).warn("ends without waiting");
+    exit_status_ = finished_ ? exit_status_ : ExitStatus::failed;
+    finished_ = true;
+    return io_.stop();
+  }
+  if (!node_) {
+    return finish(ExitStatus::clean);
   }
   terminating_ = true;
   log(Subsystem::membership).info("leaves the cluster");

@@ -151,7 +151,7 @@ class Engine final : private io::TransportHandler, private io::ControlHandler, p
   std::uint32_t crash_frames_ = 0;  // of the kind that a fault point counts
   bool change_fault_armed_ = false;
 
-  bool terminating_ = false;
+  bool terminating_ = false;  // by signal
   bool finished_ = false;
   ExitStatus exit_status_ = ExitStatus::clean;
 };

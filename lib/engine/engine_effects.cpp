@@ -198,6 +198,9 @@ void Engine::apply(core::Excluded& effect) {
 }
 
 void Engine::apply(core::IdentityRefused& effect) {
+  if (terminating_) {
+    return finish(ExitStatus::clean);
+  }
   identities_refused_ += 1;
   const bool again = effect.reason == core::RejectReason::assign_id || effect.reason == core::RejectReason::incarnation_used;
   if (!again || identities_refused_ > kMostIdentities) {
