@@ -1,7 +1,7 @@
 // V1-V9, V13, V14: one daemon drives a view change.
 #include <catch2/catch.hpp>
 
-#include "tests/unit/membership/daemon.h"
+#include "unit/membership/daemon.h"
 
 namespace vsync::test {
 namespace {
@@ -193,6 +193,15 @@ TEST_CASE("V5: who is silent until flush_to is left behind, given a quorum") {
   CHECK(one.last<Accept>().value->summary() == "6 <1,2,4>");
   CHECK(one.last<Accept>().value->left.front().reason == LeaveReason::crashed);
   CHECK(one.last<Accept>().value->left.back().reason == LeaveReason::silent);
+}
+
+TEST_CASE("V5: a promise of an older ballot completes nothing") {
+  Leader one;
+  one.forget();
+  one.receive(2, promise(kFive, {1, 0}, 2, {0, 0, 0}));
+  CHECK(one.sent().empty());
+  one.receive(2, promise(kFive, {1, 1}, 2, {0, 0, 0}));
+  CHECK(one.count<Accept>() > 0);
 }
 
 TEST_CASE("V5: a promise with holdings of another size is not counted") {

@@ -2,7 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "core/membership/causes.h"
-#include "tests/unit/membership/people.h"
+#include "unit/membership/people.h"
 
 namespace vsync::test {
 namespace {

@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "core/membership/choose.h"
-#include "tests/unit/membership/people.h"
+#include "unit/membership/people.h"
 
 namespace vsync::test {
 namespace {

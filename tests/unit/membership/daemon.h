@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/membership/membership.h"
-#include "tests/unit/membership/people.h"
+#include "unit/membership/people.h"
 
 namespace vsync::test {
 

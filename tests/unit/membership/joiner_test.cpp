@@ -1,7 +1,7 @@
 // Section 11: founding, joining, leaving, and starting again after a total failure.
 #include <catch2/catch.hpp>
 
-#include "tests/unit/membership/daemon.h"
+#include "unit/membership/daemon.h"
 
 namespace vsync::test {
 namespace {

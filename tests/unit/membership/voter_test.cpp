@@ -1,7 +1,7 @@
 // V4, V8-V12, V15: a voter's answers, and what may leave before a record is durable.
 #include <catch2/catch.hpp>
 
-#include "tests/unit/membership/daemon.h"
+#include "unit/membership/daemon.h"
 
 namespace vsync::test {
 namespace {

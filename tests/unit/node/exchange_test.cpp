@@ -1,7 +1,7 @@
 // Three whole nodes: they found, join, send, lose their leader, and take the inputs that the transport and the disk may bring.
 #include <catch2/catch.hpp>
 
-#include "tests/unit/node/net.h"
+#include "unit/node/net.h"
 
 namespace vsync::test {
 namespace {
