@@ -234,7 +234,9 @@ void Network::hello_arrives(const LinkPtr& link, int to, const Hello& hello) {
       }
       const bool pending = !mine.open && i == 0;
       if (pending && side.process < other.process) {
-        return;  // both dialled: the connection of the older process wins
+        link->sides[to].gone = true;  // both dialled: the connection of the older process wins
+        enqueue(link, 1 - to, Close{false});
+        return;
       }
       enqueue(rival, 1 - i, Close{false});
       close_side(rival, i, false);

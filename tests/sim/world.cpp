@@ -344,6 +344,9 @@ void World::perform(const std::shared_ptr<Process>& process, Effect& effect) {
     } else if (told.reason == RejectReason::incarnation_used) {
       host.disk.incarnation = std::max(host.disk.incarnation, told.incarnation);
       restart_after(host, Duration{});
+    } else if (told.reason == RejectReason::node_in_use && !host.numbered) {
+      host.disk.node = 0;  // two leaders gave the same id to two machines; nobody configured it, so this one asks again
+      restart_after(host, Duration{});
     } else if (told.reason == RejectReason::node_in_use) {
       restart_after(host, std::chrono::seconds(1));  // the service manager tries again
     }
