@@ -178,7 +178,7 @@ TEST_CASE("send tells outcomes and exits by them") {
   CHECK_THAT(fixture.run({"send", "g", "hello\x07"}), Contains("message 1: delivered in view 5, position 1"));
   listener.expect("hello\\x07\n");
   CHECK_THAT(fixture.run({"send", "--json", "g", "again", "--service", "fifo"}),
-             StartsWith(R"({"id":1,"send_batch":{"count":1,"outcome":"DELIVERED")"));
+             StartsWith(R"({"id":1,"send_batch":{"count":1,"outcome":"delivered")"));
   CHECK(fixture.daemon.run([](FakeDaemon& daemon) { return daemon.sends.back().service; }) == core::Service::fifo);
 
   Ctl lines(fixture.path, {"send", "g"});
