@@ -63,6 +63,11 @@ class Net {
     run();
   }
 
+  /// What is under way between these two is lost with their connection.
+  void lose(NodeId a, NodeId b) {
+    std::erase_if(wire_, [&](const Packet& p) { return (p.from == a && p.to == b) || (p.from == b && p.to == a); });
+  }
+
   /// One input, and the end of the turn; effects are carried out.
   void step(NodeId id, Input input) {
     Effects effects;
