@@ -98,6 +98,7 @@ Result<void> apply_hosts(engine::Options& options, const Settings& settings) {
   }
   options.node = static_cast<core::NodeId>(*line + 1);
   options.found_if_alone = *line == 0;
+  options.highest_configured_node = static_cast<core::NodeId>(hosts->size());
   if (options.bootstrap && *line != 0) {
     return fail("bootstrap contradicts hosts: the first host of '" + path + "' founds the cluster, and that is not this one");
   }

@@ -122,6 +122,7 @@ core::Config Engine::make_config() const {
   config.limits = options_.limits;
   config.quorum = options_.quorum;
   config.static_voters = options_.static_voters;
+  config.highest_configured_node = options_.highest_configured_node;
   config.cold_start = options_.cold_start;
   config.bootstrap = options_.bootstrap;
   config.found_if_alone = options_.found_if_alone;

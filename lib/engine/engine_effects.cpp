@@ -203,9 +203,19 @@ void Engine::apply(core::IdentityRefused& effect) {
   }
   identities_refused_ += 1;
   const bool again = effect.reason == core::RejectReason::assign_id || effect.reason == core::RejectReason::incarnation_used;
-  if (!again || identities_refused_ > kMostIdentities) {
+  // I3: the id may belong to what this host was before its disk was lost, for as long as that is not known to be dead.
+  const bool later = effect.reason == core::RejectReason::node_in_use;
+  if ((!again && !later) || identities_refused_ > kMostIdentities) {
     log(Subsystem::membership).error("node {} may not join: {}", self_.pid.node, word(effect.reason));
     return finish(ExitStatus::failed);
+  }
+  if (later) {
+    log(Subsystem::membership).error("node {} may not join now: {}; tries again", self_.pid.node, word(effect.reason));
+    if (options_.node == 0) {
+      state_.identity.node = 0;  // it was given at a join: ask for another one
+    }
+    control_->incarnation_over("another daemon has this node id");
+    return restart_node(options_.limits.suspect_after);
   }
   log(Subsystem::membership).info("takes another identity: {}", word(effect.reason));
   if (effect.reason == core::RejectReason::assign_id) {

@@ -46,7 +46,7 @@ void append_text(std::string& out, const core::Pid& self, const trace::Event& ev
 
 void append_membership(std::string& out, const core::Pid& self, const core::ViewPtr& view, const trace::Event& event) {
   if (const auto* install = std::get_if<trace::Install>(&event)) {
-    append_line(out, membership_head(self, install->view), "memb_list: [", core::node_list(*install->view), "]}");
+    append_line(out, membership_head(self, install->view), "memb_list: [<", core::node_list(*install->view), ">]}");
   } else if (const auto* suspected = std::get_if<trace::Suspected>(&event)) {
     append_line(out, membership_head(self, view), "message:\"peer ", suspected->peer.node, suspected->leader ? " (leader)" : "",
                 " unreachable\"}");

@@ -41,6 +41,7 @@ struct Options {
   core::Limits limits;
   core::QuorumPolicy quorum = core::QuorumPolicy::dynamic;
   std::vector<core::Voter> static_voters;
+  core::NodeId highest_configured_node = 0;  ///< lines of the hosts file: ids given at a join are above
   core::ColdStart cold_start = core::ColdStart::wait_all;
   bool bootstrap = false;
   bool found_if_alone = false;  ///< first line of the hosts file

@@ -428,9 +428,7 @@ void Membership::decide(const ViewPtr& value, const Ballot& ballot) {
   acceptor_.decide(value);
   record_changed_ = true;
   trace(trace::Decided{value, ballot});
-  for (const auto& pid : targets) {
-    send_durably(pid, Install{value});  // P3; to ourselves too
-  }
+  announce(targets, value);  // to ourselves too
 }
 
 void Membership::on(const Pid& from, const Installed& installed) {
@@ -511,9 +509,6 @@ void Membership::repeat_announcement() {
   if (announcement_->view->id() != acceptor_.decided_id()) {
     announcement_.reset();  // V15: its successor is announced now
     return;
-  }
-  if (durable_token_ < last_token_) {
-    return;  // not durable here yet: send_durably will announce it (P3)
   }
   for (const auto& pid : announcement_->members) {
     send(pid, Install{announcement_->view});

@@ -118,7 +118,7 @@ Departure departure_of(const ChooseInput& in, const Pid& pid) {
   const auto promise = in.promises.find(pid);
   if (promise != in.promises.end() && promise->second.leaving) {
     departure.reason = LeaveReason::left;
-  } else if (known == in.causes.end() && promise != in.promises.end()) {
+  } else if (known == in.causes.end() && promise != in.promises.end() && promise->second.held) {
     departure.reason = LeaveReason::unreachable;  // it answered, but not all survivors have a link to it
     departure.evidence = Evidence::link;
   }

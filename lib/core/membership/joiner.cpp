@@ -180,6 +180,7 @@ void Membership::install_joined(const ViewPtr& view) {
 
 void Membership::on(const Pid& from, const Join& join) {
   if (!holder()) {
+    early_joins_[join.joiner.pid] = {from, join};  // all start at once: the founder is asked before it has founded
     return;
   }
   if (const auto refusal = identity_refused(join.joiner)) {
@@ -234,6 +235,22 @@ std::optional<Reject> Membership::identity_refused(const Member& joiner) const {
   return Reject{joiner.pid, RejectReason::incarnation_used, 0, used->second};
 }
 
+/// An id above all that were ever used, configured or given to somebody who has not come back with it yet.
+Reject Membership::assign_id(const Pid& joiner) {
+  std::erase_if(assigned_, [&](const auto& given) { return view_->history.contains(given.second); });
+  if (assigned_.size() >= config_.limits.max_members) {
+    return Reject{joiner, RejectReason::full, 0, 0};
+  }
+  auto& id = assigned_[joiner.incarnation];
+  if (id == 0) {
+    id = std::max(config_.highest_configured_node, view_->history.rbegin()->first) + 1;
+    for (const auto& [incarnation, other] : assigned_) {
+      id = incarnation == joiner.incarnation ? id : std::max(id, other + 1);
+    }
+  }
+  return Reject{joiner, RejectReason::assign_id, id, 0};
+}
+
 std::optional<Reject> Membership::admission_refused(const Join& join) {
   const auto& joiner = join.joiner;
   const auto refuse = [&](RejectReason reason) { return Reject{joiner.pid, reason, 0, 0}; };
@@ -247,15 +264,7 @@ std::optional<Reject> Membership::admission_refused(const Join& join) {
     return refuse(RejectReason::proto);
   }
   if (joiner.pid.node == 0) {
-    auto& id = assigned_[joiner.pid.incarnation];
-    if (id == 0) {
-      id = view_->history.empty() ? 1 : view_->history.rbegin()->first + 1;
-      for (const auto& [incarnation, other] : assigned_) {
-        id = incarnation == joiner.pid.incarnation ? id : std::max(id, other + 1);
-      }
-      id = std::max(id, config_.highest_configured_node + 1);
-    }
-    return Reject{joiner.pid, RejectReason::assign_id, id, 0};
+    return assign_id(joiner.pid);
   }
   if (view_->find_node(joiner.pid.node) == nullptr && view_->members.size() >= config_.limits.max_members) {
     return refuse(RejectReason::full);

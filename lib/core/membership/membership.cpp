@@ -84,6 +84,7 @@ void Membership::link_closed(const Pid& peer, Time now) {
   now_ = now;
   peers_.erase(peer);
   causes_.joiners.erase(peer);
+  early_joins_.erase(peer);
   member_lost(peer);
   consider();
 }
@@ -194,7 +195,8 @@ void Membership::tick(Time now) {
       ask_to_join();
       check_ready();
       ask_table();
-    } else if (std::holds_alternative<Wedged>(phase_) && now - last_view_request_ >= config_.limits.suspect_after) {
+    } else if (const auto* stuck = std::get_if<Wedged>(&phase_);
+               stuck != nullptr && now - std::max(stuck->since, last_view_request_) >= config_.limits.suspect_after) {
       ask_around();
     }
   }
@@ -287,6 +289,9 @@ void Membership::become_active(const ViewPtr& view, const ViewPtr& base) {
     send(pid, Installed{view->id(), host_.table_hash()});
   }
   update_links();  // after that: a leaver is not linked to us any more
+  for (const auto& [pid, early] : std::exchange(early_joins_, {})) {
+    on(early.first, early.second);
+  }
   if (deferred_prepare_) {
     const auto [from, prepare] = std::move(*deferred_prepare_);
     deferred_prepare_.reset();
@@ -322,11 +327,28 @@ void Membership::trace_durably(trace::Event step) {
   when_durable({0, {}, nullptr, std::move(step)});
 }
 
-void Membership::when_durable(Delayed delayed) {
+/// P3. A decision is durable already: as accepted by a quorum. So INSTALL does not wait for our own record of it, and a daemon
+/// that forgets it learns it again. Only a founder's view is accepted by nobody else.
+void Membership::announce(const std::set<Pid>& targets, const ViewPtr& decided) {
+  store_record();
+  for (const auto& pid : targets) {
+    if (decided->starts_empty()) {
+      send_durably(pid, Install{decided});
+    } else {
+      send(pid, Install{decided});
+    }
+  }
+}
+
+void Membership::store_record() {
   if (record_changed_) {
     record_changed_ = false;
     host_.persist(++last_token_, acceptor_.record());
   }
+}
+
+void Membership::when_durable(Delayed delayed) {
+  store_record();
   delayed.token = last_token_;
   if (last_token_ <= durable_token_ || mutant(Mutant::persist_barrier)) {
     release(delayed);

@@ -149,7 +149,7 @@ class Membership {
   void on(const Pid& from, const Evicted& evicted);
   void on(const Pid& from, const ViewRequest& request);
   void on(const Pid& from, const PreVote& prevote);
-  void learn(const ViewPtr& view);  ///< V9, P3: then apply() when durable
+  void learn(const ViewPtr& view);  ///< V9: then apply()
   void apply(const ViewPtr& view);  ///< V10-V12 for a durable decided view
   void apply_as_member(const ViewPtr& view);
   void ask_around();                        ///< does anybody know a later view?
@@ -219,6 +219,7 @@ class Membership {
   void ask_table();
   void install_joined(const ViewPtr& view);
   [[nodiscard]] std::optional<Reject> identity_refused(const Member& joiner) const;
+  [[nodiscard]] Reject assign_id(const Pid& joiner);
   [[nodiscard]] std::optional<Reject> admission_refused(const Join& join);
   void send_ready();
   [[nodiscard]] bool holders_known() const;
@@ -234,6 +235,8 @@ class Membership {
   /// Makes the acceptor's record durable; `frame` leaves when it is.
   void send_durably(const Pid& to, Frame frame);
   void trace_durably(trace::Event step);
+  void announce(const std::set<Pid>& targets, const ViewPtr& decided);
+  void store_record();
   void when_durable(Delayed delayed);
   void release(const Delayed& delayed);
   [[nodiscard]] bool holder() const;
@@ -266,6 +269,7 @@ class Membership {
   Time repeat_at_ = kNever;  ///< next repetition of unanswered frames
   Time campaign_at_{};       ///< V13: not before
   Time last_view_request_{};
+  std::map<Pid, std::pair<Pid, Join>> early_joins_;  ///< who asked, through whom, before we were in a view ourselves
   std::map<std::uint64_t, NodeId> assigned_;  ///< joiners without an id: their random incarnation -> id given
 };
 

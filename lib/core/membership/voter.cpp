@@ -79,11 +79,11 @@ void Membership::on(const Pid& from, const Accept& accept) {
 void Membership::on(const Pid& from, const Install& install) {
   const auto& view = install.value;
   if (from == self()) {
-    apply(view);  // it is durable now
+    apply(view);
   } else if (view->id() > acceptor_.decided_id()) {
     learn(view);
   } else if (holder() && view->id() == view_id() + 1) {
-    send_durably(self(), Install{view});  // one of several that we had missed
+    send(self(), Install{view});  // one of several that we had missed
   } else if (view_ && view->id() == view_id() && view->contains(from)) {
     send(from, Installed{view->id(), host_.table_hash()});
   }
@@ -129,7 +129,7 @@ void Membership::learn(const ViewPtr& view) {
   task_ = {};  // whatever we drove is decided
   seen_round_ = 0;
   trace(trace::Decided{view, {}});
-  send_durably(self(), Install{view});  // P3: applied when durable
+  announce({self()}, view);
 }
 
 void Membership::apply(const ViewPtr& view) {

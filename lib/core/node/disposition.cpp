@@ -24,7 +24,7 @@ constexpr std::array<Row, std::variant_size_v<Frame>> kTable = {{
     {I, I, H, I, I},  // ACK
     {I, I, H, I, I},  // AGG
     {I, I, H, H, I},  // SUSPECT
-    {I, I, H, H, I},  // JOIN
+    {I, H, H, H, I},  // JOIN: kept while we are joining ourselves
     {I, H, H, H, I},  // REJECT: members pass it on to the joiner
     {I, I, H, H, I},  // LEAVE
     {I, I, H, H, I},  // EVICT_REQ

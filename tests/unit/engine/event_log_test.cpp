@@ -64,7 +64,7 @@ TEST_CASE("text: installs, sends and deliveries, one message a line") {
 }
 
 TEST_CASE("membership: views and unreachable peers") {
-  CHECK(membership(trace::Install{view_of(6), 5, {}, 0}) == "{peer_id:2, view_id: 6, leader: 1, memb_list: [1,2]}\n");
+  CHECK(membership(trace::Install{view_of(6), 5, {}, 0}) == "{peer_id:2, view_id: 6, leader: 1, memb_list: [<1,2>]}\n");
   trace::Suspected suspected;
   suspected.peer = {1, 4, 0};
   suspected.leader = true;
@@ -112,7 +112,7 @@ TEST_CASE("a log file is appended to, and knows the view for what follows it") {
   content << std::ifstream(path).rdbuf();
   ::unlink(path);
   CHECK(content.str() ==
-        "{peer_id:2, view_id: 6, leader: 1, memb_list: [1,2]}\n"
+        "{peer_id:2, view_id: 6, leader: 1, memb_list: [<1,2>]}\n"
         "{peer_id:2, view_id: 6, leader: 1, message:\"crashing\"}\n");
 }
 

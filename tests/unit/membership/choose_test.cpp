@@ -132,7 +132,7 @@ TEST_CASE("V6: survivors, cut, members and departures") {
        "1,2",
        "2,0,0",
        "3:unreachable"},
-      {"a voter without holdings is no survivor", "1=1,0,0 2=- 3=0,0,0", "", {}, "1,3", "1,3", "1,0,0", "2:unreachable"},
+      {"a voter without holdings is no survivor", "1=1,0,0 2=- 3=0,0,0", "", {}, "1,3", "1,3", "1,0,0", "2:silent"},
       {"a doomed member never survives, not even the leader",
        "1=9,0,0 2=1,0,0 3=2,0,0",
        "",
