@@ -167,7 +167,7 @@ class Demo:
         for violation in violations[:20]:
             self.narrator.say(paint("1;31", violation))
         if not violations:
-            self.narrator.say(self.cluster.check_event_logs().strip().splitlines()[-1])
+            self.narrator.say(f"event logs of all daemons: {self.cluster.check_event_logs().strip().splitlines()[-1]}")
         print()
         if violations:
             print(paint("1;31", f"  BROKEN: {len(violations)} violations"))
