@@ -2,9 +2,34 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
+#include "wire/frame_codec.h"
+
 namespace vsync::sim {
 
 using namespace core;
+
+namespace {
+
+/// What the other end makes of the frame's bytes: one frame, or several of the same meaning.
+std::vector<FramePtr> through_bytes(const Frame& frame) {
+  std::string bytes;
+  for (const auto& part : wire::encode_frame(frame).parts) {
+    bytes += part.view();
+  }
+  std::vector<FramePtr> frames;
+  for (auto rest = Slice::take(std::move(bytes)); !rest.empty();) {
+    const auto size = wire::frame_size(rest.bytes());
+    VSYNC_ASSERT(size && *size > 0 && *size <= rest.size(), "a frame has the length that it says");
+    auto decoded = wire::decode_frame(rest.part(0, *size));
+    VSYNC_ASSERT(decoded, "what was encoded can be decoded");
+    frames.push_back(std::make_shared<const Frame>(std::move(*decoded)));
+    rest = rest.part(*size, rest.size() - *size);
+  }
+  return frames;
+}
+
+}  // namespace
 
 void Network::attach(ProcessId process, HostId host, const Pid& pid) {
   attached_[process] = Attached{.host = host, .pid = pid, .wanted = {}, .untried = {}, .dialling = {}};
@@ -314,8 +339,16 @@ bool Network::linked(ProcessId a, ProcessId b) const {
 
 void Network::send(ProcessId from, const Pid& to, FramePtr frame) {
   int side = 0;
-  if (const auto link = find(from, to, side)) {
+  const auto link = find(from, to, side);
+  if (!link) {
+    return;
+  }
+  if (!conduct.encode) {
     enqueue(link, 1 - side, std::move(frame));
+    return;
+  }
+  for (auto& decoded : through_bytes(*frame)) {
+    enqueue(link, 1 - side, std::move(decoded));
   }
 }
 

@@ -26,7 +26,7 @@ struct Conduct {
   double duplicate = 0;  ///< of datagrams
   Duration tcp_timeout = std::chrono::seconds(2);
   Duration redial = std::chrono::milliseconds(60);
-  bool encode = false;  ///< pass frames through their bytes
+  bool encode = false;  ///< frames travel as bytes, as between real daemons
 };
 
 /// What the network needs from the machines.
