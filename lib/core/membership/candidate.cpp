@@ -212,10 +212,14 @@ void Membership::try_choose() {
     }
     return;
   }
+  // V5. Who is linked and heard is only slow, perhaps its disk: it gets nearly the time after which it would take us for stuck.
+  const auto slow_until = task.since + config_.limits.view_change_timeout() * 3 / 4;
   const auto awaited = [&](const Member& m) {
-    return !task.promises.contains(m.pid) && confirmed(m.pid) == Evidence::none && !causes_.suspected(m.pid);
+    const bool gone = task.promises.contains(m.pid) || confirmed(m.pid) != Evidence::none || causes_.suspected(m.pid);
+    const bool alive = host_.linked(m.pid) && host_.silence(m.pid) < config_.limits.suspect_after / 2;
+    return !gone && now_ < (alive ? slow_until : task.until);
   };
-  if (now_ < task.until && std::any_of(base()->members.begin(), base()->members.end(), awaited)) {
+  if (std::any_of(base()->members.begin(), base()->members.end(), awaited)) {
     return;
   }
   choose();

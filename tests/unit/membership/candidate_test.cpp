@@ -185,6 +185,7 @@ TEST_CASE("V5: only promises of this ballot count, and the unsuspected are waite
 TEST_CASE("V5: who is silent until flush_to is left behind, given a quorum") {
   Leader one(view_of(5, {1, 2, 3, 4, 5}), {0, 0, 0, 0, 0});
   one.forget();
+  one.world.silent[pid(5)] = one.config().limits.suspect_after / 2;
   one.receive(2, promise(view_of(5, {1, 2, 3, 4, 5}), {1, 1}, 2, {0, 0, 0, 0, 0}));
   one.wait(one.config().limits.flush_timeout);
   CHECK(one.count<Accept>() == 0);  // two of five
@@ -193,6 +194,17 @@ TEST_CASE("V5: who is silent until flush_to is left behind, given a quorum") {
   CHECK(one.last<Accept>().value->summary() == "6 <1,2,4>");
   CHECK(one.last<Accept>().value->left.front().reason == LeaveReason::crashed);
   CHECK(one.last<Accept>().value->left.back().reason == LeaveReason::silent);
+}
+
+TEST_CASE("V5: who is linked and heard is waited for longer, but not for ever") {
+  Leader one(view_of(5, {1, 2, 3, 4, 5}), {0, 0, 0, 0, 0});
+  one.forget();
+  one.receive(2, promise(view_of(5, {1, 2, 3, 4, 5}), {1, 1}, 2, {0, 0, 0, 0, 0}));
+  one.receive(4, promise(view_of(5, {1, 2, 3, 4, 5}), {1, 1}, 4, {0, 0, 0, 0, 0}));
+  one.wait(one.config().limits.flush_timeout);
+  CHECK(one.count<Accept>() == 0);
+  one.wait(one.config().limits.view_change_timeout() * 3 / 4 - one.config().limits.flush_timeout);
+  CHECK(one.last<Accept>().value->summary() == "6 <1,2,4>");
 }
 
 TEST_CASE("V5: a promise of an older ballot completes nothing") {
