@@ -59,17 +59,30 @@ class Send final : public Command {
     if (auto there = client.connect(); !there) {
       return tl::unexpected(explain_failure(there.failure()));
     }
-    const auto posted = post_all(client);
-    if (!posted) {
-      return tl::unexpected(explain_failure(posted.failure()));
-    }
-    if (auto flushed = client.flush(); !flushed) {
-      return tl::unexpected(explain_failure(flushed.failure()));
+    if (const auto sent = send_all(client); !sent) {
+      return tl::unexpected(explain_failure(sent.failure()));
     }
     return outcomes.exit();
   }
 
  private:
+  /// Strangers may send `total` only; for the other services we are a member as long as it takes.
+  Expected<Done> send_all(Client& client) {
+    const bool member = options_.service != Service::total;
+    if (member) {
+      if (auto joined = client.join(group_); !joined) {
+        return joined.failure();
+      }
+    }
+    if (auto posted = post_all(client); !posted) {
+      return posted;
+    }
+    if (auto flushed = client.flush(); !flushed || !member) {
+      return flushed;
+    }
+    return client.leave(group_);
+  }
+
   Expected<Done> post_all(Client& client) {
     if (text_option_->count() > 0) {
       auto posted = client.post(group_, text_, options_);
