@@ -14,7 +14,7 @@ import time
 from support.cluster import VSYNCCTL, Cluster
 from support.history import judge
 from support.load import Participant, settle
-from support.waiting import wait_until
+from support.waiting import Timeout, wait_until
 
 GROUP = "demo"
 SIZE = 5
@@ -124,9 +124,12 @@ class Demo:
 
     def group_of(self, nodes):
         names = {f"c{n}" for n in nodes}
-        wait_until("one view of the group at all clients", lambda: len(
-            {p.view() and p.view().token for n, p in self.participants.items() if n in nodes}) == 1
-            and set(self.participants[nodes[0]].view().names()) == names)
+
+        def agreed():
+            views = [self.participants[node].view() for node in nodes]
+            return all(views) and len({view.token for view in views}) == 1 and set(views[0].names()) == names
+
+        wait_until("one view of the group at all clients", agreed)
 
     def next_view(self, what, moment, nodes):
         """Waits for the next group view at the clients of these nodes; prints how long it took."""
@@ -208,4 +211,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Timeout as late:  # its cause is in the daemons' last lines, printed above
+        sys.exit(f"demo: {late}")

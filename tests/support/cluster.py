@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from support.client import Client, Disconnected, Refused
-from support.waiting import DEADLINE, wait_until
+from support.waiting import Timeout, DEADLINE, wait_until
 
 PORT = 7475
 BUILD = Path(os.environ.get("VSYNC_BUILD", Path(__file__).resolve().parents[2] / "build" / "release"))
@@ -52,11 +52,12 @@ class Daemon:
         self.event_log = self.directory / "events.json"
         self.process = None
         self.keep = False
+        self.logs_events = True
 
     def command(self, *more):
+        events = ["--event-log", str(self.event_log), "--event-log-format", "json"] if self.logs_events else []
         return [str(VSYNCD), "--name", self.name, "--listen", f"{self.address}:{PORT}", "--advertise", f"{self.address}:{PORT}",
-                "--state-dir", str(self.state_dir), "--socket", str(self.socket), "--event-log", str(self.event_log),
-                "--event-log-format", "json", *self.settings, *map(str, more)]
+                "--state-dir", str(self.state_dir), "--socket", str(self.socket), *events, *self.settings, *map(str, more)]
 
     def start(self, *more):
         """Starts the process; does not wait for it."""
@@ -132,11 +133,12 @@ class Cluster:
     The first daemon founds the cluster (--bootstrap), the others join through it or through whom they are told.
     """
 
-    def __init__(self, size=0, settings=(), prefix=None, keep=False):
+    def __init__(self, size=0, settings=(), prefix=None, keep=False, event_logs=True):
         self.prefix, self._lock = (prefix, None) if prefix else private_network()
         self.directory = Path(tempfile.mkdtemp(prefix="vsync-"))
         self.settings = list(settings)
         self.keep = keep
+        self.event_logs = event_logs
         self.daemons = {}
         self._clients = []
         if size:
@@ -183,6 +185,7 @@ class Cluster:
         """A node with its settings, not started."""
         daemon = Daemon(self.directory / f"n{node}", self.address(node), node, [*self.settings, *settings])
         daemon.keep = self.keep
+        daemon.logs_events = self.event_logs
         self.daemons[node] = daemon
         return daemon
 
@@ -205,6 +208,9 @@ class Cluster:
         names = {self.daemons[n].name for n in nodes}
 
         def agreed():
+            dead = [self.daemons[n].name for n in nodes if not self.daemons[n].running()]
+            if dead:
+                raise Timeout(f"{', '.join(dead)} ended while waiting for the view of {sorted(names)}")
             views = [self.daemons[n].members() for n in nodes]
             return set(views[0]) == names and all(v == views[0] for v in views) and views[0]
 
