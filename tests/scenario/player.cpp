@@ -58,6 +58,7 @@ const std::map<std::string, Player::Handler, std::less<>>& Player::handlers() {
       {"join", &Player::start},
       {"restart", &Player::start},
       {"start-founder", &Player::start_founder},
+      {"start-misconfigured", &Player::start_misconfigured},
       {"crash", &Player::crash},
       {"die", &Player::die},
       {"power-off", &Player::power_off},
@@ -178,6 +179,7 @@ std::string Player::nodes(Words words) {
   }
   world_ = std::make_unique<sim::World>(1, setup_);
   world_->network().conduct.latency_min = world_->network().conduct.latency_max = std::chrono::microseconds(100);
+  world_->network().conduct.luck = false;
   workload_ = std::make_unique<sim::Workload>(*world_, sim::Appetite{});
   world_->narrate = [this](const std::string& line) {
     if (!quiet_) {
@@ -223,6 +225,14 @@ std::string Player::start(Words words) {
 std::string Player::start_founder(Words words) {
   for (const auto host : hosts(words)) {
     world_->start(host, {.found_if_alone = true});
+  }
+  return "";
+}
+
+/// With settings that differ where they must be equal.
+std::string Player::start_misconfigured(Words words) {
+  for (const auto host : hosts(words)) {
+    world_->start(host, {.config_hash = 2});
   }
   return "";
 }

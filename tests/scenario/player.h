@@ -33,6 +33,7 @@ class Player {
   std::string found(Words words);
   std::string start(Words words);
   std::string start_founder(Words words);
+  std::string start_misconfigured(Words words);
   std::string crash(Words words);
   std::string die(Words words);
   std::string power_off(Words words);

@@ -254,7 +254,7 @@ void Network::hello_arrives(const LinkPtr& link, int to, const Hello& hello) {
     }
     for (int i : {0, 1}) {
       auto& mine = rival->sides[i];
-      if (mine.process != side.process || rival->sides[1 - i].process != other.process || mine.gone) {
+      if (mine.process != side.process || rival->sides[1 - i].pid != other.pid || mine.gone) {
         continue;
       }
       const bool pending = !mine.open && i == 0;
@@ -305,7 +305,7 @@ void Network::break_link(const LinkPtr& link, bool half) {
   for (int index : {0, 1}) {
     auto& side = link->sides[index];
     // A prefix of what is on its way still arrives.
-    const auto keep = rng_.below(side.inbound.size() + 1);
+    const auto keep = conduct.luck ? rng_.below(side.inbound.size() + 1) : 0;
     while (side.inbound.size() > keep) {
       side.inbound.pop_back();
     }
@@ -387,7 +387,7 @@ void Network::detach(ProcessId process, End how) {
       link->sides[i].gone = true;
       link->sides[i].inbound.clear();
       if (how == End::crashed || how == End::silent) {
-        const auto keep = rng_.below(peer.inbound.size() + 1);
+        const auto keep = conduct.luck ? rng_.below(peer.inbound.size() + 1) : 0;
         while (peer.inbound.size() > keep) {
           peer.inbound.pop_back();
         }

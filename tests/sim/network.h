@@ -26,6 +26,7 @@ struct Conduct {
   double duplicate = 0;  ///< of datagrams
   Duration tcp_timeout = std::chrono::seconds(2);
   Duration redial = std::chrono::milliseconds(60);
+  bool luck = true;     ///< a part of what is on its way when a connection breaks still arrives; else nothing
   bool encode = false;  ///< frames travel as bytes, as between real daemons
 };
 

@@ -285,7 +285,7 @@ bool World::execute(const std::shared_ptr<Process>& process, Effects& effects) {
   for (auto& effect : effects) {
     if (fuse_blows(host, effect)) {
       host.fuse = {};
-      crash(host.id, CrashKind::process);
+      crash(host.id, network_.conduct.luck ? CrashKind::process : CrashKind::drained);
     }
     if (process->ended) {
       return false;
