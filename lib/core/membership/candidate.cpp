@@ -251,7 +251,7 @@ std::vector<Member> Membership::ready_joiners() const {
 }
 
 ChooseInput Membership::choose_input(const Preparing& task) const {
-  ChooseInput input{*base(), task.promises, {}, {}, {}, task.cold, config_};
+  ChooseInput input{*base(), task.promises, {}, {}, {}, causes_.late, task.cold, config_};
   if (task.cold) {
     for (const auto& [pid, promise] : task.promises) {
       if (pid == self()) {
@@ -349,10 +349,11 @@ void Membership::on(const Pid& from, const HaveAll& have_all) {
   }
 }
 
-void Membership::on(const Pid&, const HolderLost& lost) {
+void Membership::on(const Pid& from, const HolderLost& lost) {
   if (lost.view == view_id() && lost.holder < view_->members.size()) {
     const auto* task = std::get_if<Forwarding>(&task_);
     if (task != nullptr && task->ballot == lost.ballot) {
+      causes_.late.insert({view_->members[lost.holder].pid, from});
       member_lost(view_->members[lost.holder].pid);
     }
   }
@@ -502,6 +503,11 @@ void Membership::check_task_deadline() {
     abandon(config_.limits.flush_timeout / 2 +
             Duration(static_cast<std::int64_t>(rng_.below(static_cast<std::uint64_t>(config_.limits.flush_timeout.count())))));
   } else if (const auto* forwarding = std::get_if<Forwarding>(&task_); forwarding != nullptr && now_ >= forwarding->until) {
+    for (const auto& entry : forwarding->plan) {
+      if (forwarding->waiting.contains(view_->members[entry.receiver].pid)) {
+        causes_.late.insert({view_->members[entry.holder].pid, view_->members[entry.receiver].pid});
+      }
+    }
     campaign();  // V7: a higher ballot, without those who do not answer it
   }
 }

@@ -111,6 +111,7 @@ std::optional<Departure> Causes::departure(const Pid& peer, std::size_t members,
 void Causes::installed(const View& view) {
   keep_members(own_, view);
   stuck_.clear();
+  late.clear();
   reported_.clear();
   keep_members(evictions, view);
   if (view.members.size() == 1) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/model/frame.h"
@@ -46,6 +47,8 @@ class Causes {
   std::map<Pid, Joiner> joiners;
   std::set<Pid> leaving;
   std::map<Pid, std::string> evictions;
+  /// No cause, but known of edges: (holder, receiver) where what was to be forwarded did not come in time (V7).
+  std::set<std::pair<Pid, Pid>> late;
 
   /// What is known of why `peer` goes, for View::left.
   [[nodiscard]] std::optional<Departure> departure(const Pid& peer, std::size_t members, bool linked, const Pid& self) const;

@@ -1,6 +1,7 @@
 #include "core/membership/choose.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "core/model/mutant.h"
@@ -65,7 +66,8 @@ Counts union_cut(const ChooseInput& in, const std::vector<Rank>& survivors) {
   return cut;
 }
 
-/// V7: who sends what to whom. The sender itself is preferred as holder, else the least loaded one.
+/// V7: who sends what to whom. The sender itself is preferred as holder, else the least loaded one; but rather anybody than one
+/// whose messages did not get through before: its link may be clogged for long.
 std::vector<PlanEntry> forwarding_plan(const ChooseInput& in, const std::vector<Rank>& survivors, const Counts& cut) {
   std::vector<PlanEntry> plan;
   std::map<Rank, Seq> load;
@@ -75,10 +77,14 @@ std::vector<PlanEntry> forwarding_plan(const ChooseInput& in, const std::vector<
       if (held >= cut[sender]) {
         continue;
       }
+      const auto cost = [&](Rank candidate) {
+        const bool late = in.late.contains({in.view.members[candidate].pid, in.view.members[receiver].pid});
+        return std::tuple(late, candidate != sender, load[candidate]);
+      };
       std::optional<Rank> holder;
       for (const Rank candidate : survivors) {
         const bool has_it = held_count(in, candidate, sender) >= cut[sender];
-        if (has_it && (!holder || candidate == sender || (*holder != sender && load[candidate] < load[*holder]))) {
+        if (has_it && (!holder || cost(candidate) < cost(*holder))) {
           holder = candidate;
         }
       }

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "core/model/config.h"
@@ -12,12 +13,13 @@ namespace vsync::core {
 
 /// What a candidate knows when it chooses.
 struct ChooseInput {
-  const View& view;                        ///< V
-  const std::map<Pid, Promise>& promises;  ///< of exactly this ballot
-  std::set<Pid> doomed;                    ///< HARD and FIRM suspects and evicted members: never survivors
-  std::vector<Member> joiners;             ///< ready and linked; J3 is checked here
-  std::map<Pid, Departure> causes;         ///< why members go, as far as known
-  bool cold = false;                       ///< B2: no holder is left; the promisers start without state
+  const View& view;                         ///< V
+  const std::map<Pid, Promise>& promises;   ///< of exactly this ballot
+  std::set<Pid> doomed;                     ///< HARD and FIRM suspects and evicted members: never survivors
+  std::vector<Member> joiners;              ///< ready and linked; J3 is checked here
+  std::map<Pid, Departure> causes;          ///< why members go, as far as known
+  std::set<std::pair<Pid, Pid>> late = {};  ///< V7: (holder, receiver) whose range did not come in an earlier ballot
+  bool cold = false;                        ///< B2: no holder is left; the promisers start without state
   const Config& config;
 };
 
