@@ -54,7 +54,7 @@ struct Ballots {
 
   void cut_link(NodeId from, NodeId to) { promises[pid(from)].reach[*view.rank_of(pid(to))] = false; }
   void accepted(NodeId node, Ballot ballot, const ViewPtr& value) { promises[pid(node)].accepted = AcceptedValue{ballot, value}; }
-  Choice choose() const { return choose_successor({view, promises, doomed, joiners, causes, cold, config}); }
+  Choice choose() const { return choose_successor({view, promises, doomed, joiners, causes, {}, cold, config}); }
 };
 
 std::string nodes_of(const std::vector<Pid>& pids) {
