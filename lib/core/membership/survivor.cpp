@@ -10,12 +10,19 @@ namespace vsync::core {
 namespace {
 /// Forwarded runs travel in frames of about this size, so that nothing waits long behind one.
 constexpr std::size_t kForwardBytes = std::size_t{256} << 10U;
+
+/// Does it speak of `members` members, and of nobody else?
+bool fits(const Flush& flush, std::size_t members) {
+  return flush.cut.size() == members && std::all_of(flush.plan.begin(), flush.plan.end(), [&](const PlanEntry& entry) {
+           return entry.sender < members && entry.holder < members && entry.receiver < members;
+         });
+}
 }  // namespace
 
 void Membership::on(const Pid& from, const Flush& flush) {
   auto* wedged = std::get_if<Wedged>(&phase_);
   if (wedged == nullptr || flush.view != view_id() || flush.ballot != acceptor_.promised() ||
-      flush.cut.size() != view_->members.size()) {
+      !fits(flush, view_->members.size())) {
     return;
   }
   const bool first = !wedged->flush || wedged->flush->ballot != flush.ballot;
@@ -27,7 +34,7 @@ void Membership::on(const Pid& from, const Flush& flush) {
     wedged->reported_have_all = false;
     const auto me = *view_->rank_of(self());
     for (const auto& entry : flush.plan) {
-      if (entry.holder == me && entry.receiver < view_->members.size()) {
+      if (entry.holder == me) {
         send_range(view_->members[entry.receiver].pid, flush.ballot, entry.sender, entry.lo, entry.hi);
       }
     }
@@ -95,7 +102,7 @@ void Membership::check_fetch() {
   const auto me = *view_->rank_of(self());
   for (const auto& entry : wedged->flush->plan) {
     const Seq have = host_.held()[entry.sender];
-    if (entry.receiver != me || have >= entry.hi || entry.holder >= view_->members.size()) {
+    if (entry.receiver != me || have >= entry.hi) {
       continue;
     }
     if (wedged->fetched) {

@@ -472,6 +472,9 @@ TEST_CASE("V7: FLUSH, FORWARD and FETCH are for the promised ballot of a wedged 
   two.receive(3, Fetch{5, {2, 3}, 1, 1, 1});
   CHECK(two.sent() == "FORWARD>3");
   two.receive(3, Flush{5, {2, 3}, {0, 1}, {}});  // a cut of another size
+  for (const PlanEntry& stranger : {PlanEntry{3, 1, 1, 2, 1}, PlanEntry{0, 1, 1, 3, 1}, PlanEntry{0, 1, 1, 1, 3}}) {
+    two.receive(3, Flush{5, {2, 3}, {0, 0, 0}, {stranger}});  // a rank that nobody has
+  }
   CHECK(two.sent().empty());
 }
 
