@@ -286,7 +286,7 @@ void Membership::become_active(const ViewPtr& view, const ViewPtr& base) {
     told.insert(departure.pid);
   }
   for (const auto& pid : told) {
-    send(pid, Installed{view->id(), host_.table_hash()});
+    send_durably(pid, Installed{view->id(), host_.table_hash()});  // J8: who goes may take its record of the decision along
   }
   update_links();  // after that: a leaver is not linked to us any more
   for (const auto& [pid, early] : std::exchange(early_joins_, {})) {

@@ -85,7 +85,7 @@ void Membership::on(const Pid& from, const Install& install) {
   } else if (holder() && view->id() == view_id() + 1) {
     send(self(), Install{view});  // one of several that we had missed
   } else if (view_ && view->id() == view_id() && view->contains(from)) {
-    send(from, Installed{view->id(), host_.table_hash()});
+    send_durably(from, Installed{view->id(), host_.table_hash()});
   }
 }
 
@@ -224,15 +224,16 @@ void Membership::ask_around() {
   }
 }
 
+/// Not before it is durable here: of a founder's view there is no other record yet (P3).
 void Membership::tell(const Pid& peer, ViewId from) {
   if (peer == self() || !acceptor_.decided()) {
     return;
   }
   for (ViewId id = from + 1; id <= acceptor_.decided_id() && acceptor_.kept(id); ++id) {
-    send(peer, Install{acceptor_.kept(id)});
+    send_durably(peer, Install{acceptor_.kept(id)});
   }
   if (!acceptor_.decided()->contains(peer)) {
-    send(peer, Evicted{acceptor_.decided(), std::nullopt, 0});
+    send_durably(peer, Evicted{acceptor_.decided(), std::nullopt, 0});
   }
 }
 
