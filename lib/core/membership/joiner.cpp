@@ -180,7 +180,9 @@ void Membership::install_joined(const ViewPtr& view) {
 
 void Membership::on(const Pid& from, const Join& join) {
   if (!holder()) {
-    early_joins_[join.joiner.pid] = {from, join};  // all start at once: the founder is asked before it has founded
+    if (from == join.joiner.pid) {                // first-hand, so there are no more than links
+      early_joins_.insert_or_assign(from, join);  // all start at once: the founder is asked before it has founded
+    }
     return;
   }
   if (const auto refusal = identity_refused(join.joiner)) {

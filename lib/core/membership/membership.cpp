@@ -290,7 +290,7 @@ void Membership::become_active(const ViewPtr& view, const ViewPtr& base) {
   }
   update_links();  // after that: a leaver is not linked to us any more
   for (const auto& [pid, early] : std::exchange(early_joins_, {})) {
-    on(early.first, early.second);
+    on(pid, early);
   }
   if (deferred_prepare_) {
     const auto [from, prepare] = std::move(*deferred_prepare_);

@@ -263,13 +263,13 @@ class Membership {
   bool leaving_ = false;
   Time leave_by_ = kNever;
   std::set<Pid> installed_before_us_;  ///< said INSTALLED of the next view while our INSTALL was not durable
-  std::uint32_t seen_round_ = 0;  ///< highest ballot round heard of in NACKs of this instance
+  std::uint32_t seen_round_ = 0;       ///< highest ballot round heard of in NACKs of this instance
   bool seeds_tried_ = false;
   bool operator_cold_start_ = false;
   Time repeat_at_ = kNever;  ///< next repetition of unanswered frames
   Time campaign_at_{};       ///< V13: not before
   Time last_view_request_{};
-  std::map<Pid, std::pair<Pid, Join>> early_joins_;  ///< who asked, through whom, before we were in a view ourselves
+  std::map<Pid, Join> early_joins_;           ///< who asked, itself, before we were in a view ourselves
   std::map<std::uint64_t, NodeId> assigned_;  ///< joiners without an id: their random incarnation -> id given
 };
 

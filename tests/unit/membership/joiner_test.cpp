@@ -39,6 +39,35 @@ TEST_CASE("B1: a founder is alone in view 1, when that is durable") {
   CHECK_FALSE(one->uuid().none());
 }
 
+TEST_CASE("B1: nobody hears of a founder's view before it is durable") {
+  Config config;
+  config.bootstrap = true;
+  Daemon one(1, config);
+  one.durable = false;
+  one.start();
+  one.open(pid(2), Role::joining, 0, {});
+  one.receive(2, ViewRequest{0});
+  CHECK(one.count<Install>() + one.count<Evicted>() == 0);  // a founder that crashes now founds another cluster
+  one.persist();
+  CHECK(one.count<Install>() == 1);
+}
+
+TEST_CASE("J1: who asks a founder before it has founded is admitted; what others ask for is not kept") {
+  Config config;
+  config.bootstrap = true;
+  Daemon one(1, config);
+  one.durable = false;
+  one.start();
+  one.open(pid(2), Role::joining, 0, {});
+  one.open(pid(3), Role::joining, 0, {});
+  one.receive(2, Join{member(2), {}, 0, 1});
+  one.receive(2, Join{member(3), {}, 0, 1});
+  one.forget();
+  one.persist();
+  CHECK(one->role() == Role::member);
+  CHECK(one.sent() == "READY>2");
+}
+
 TEST_CASE("B1: who has stored state, or lost it, founds nothing") {
   Config config;
   config.bootstrap = true;
