@@ -15,6 +15,9 @@ void Membership::on(const Pid& from, const Prepare& prepare) {
   }
   if (acceptor_.decided_id() < v) {
     learn(prepare.view);  // V4b: a proposer runs only in a decided view
+    if (acceptor_.decided_id() < v) {
+      return;  // of another cluster
+    }
   }
   if (behind(v)) {
     deferred_prepare_ = {from, prepare};  // answered right after the install, with H
@@ -122,7 +125,8 @@ void Membership::on(const Pid& from, const PreVote& prevote) {
 // ---------------------------------------------------------------- learning
 
 void Membership::learn(const ViewPtr& view) {
-  if (!acceptor_.decide(view)) {
+  const bool foreign = !uuid().none() && view->uuid != uuid();  // I4: a link that is older than our own uuid may lead anywhere
+  if (foreign || !acceptor_.decide(view)) {
     return;
   }
   record_changed_ = true;

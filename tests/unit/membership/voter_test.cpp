@@ -226,6 +226,23 @@ TEST_CASE("EVICTED that names this member, or an old view, says nothing") {
   CHECK(two->role() == Role::member);
 }
 
+TEST_CASE("I4: who has seen a view of one cluster learns none of another") {
+  Daemon nine(9);
+  nine->join(nine.now);
+  nine.open(pid(1), Role::member, 5, {1, 2});
+  nine.open(pid(2), Role::member, 7, {7, 7});  // both links are older than our own uuid
+  nine.receive(1, Install{shared(kFive)});
+  nine.forget();
+  auto foreign = view_of(7, {2, 9});
+  foreign.uuid = {7, 7};
+  nine.receive(2, Install{shared(foreign)});
+  nine.receive(2, Evicted{shared(foreign), std::nullopt, 0});
+  nine.receive(2, Prepare{{1, 2}, shared(foreign)});
+  CHECK(nine->decided()->id() == 5);
+  CHECK(nine->uuid() == Uuid{1, 2});
+  CHECK(nine.count<Promise>() == 0);
+}
+
 TEST_CASE("contact: the higher decided view wins") {
   Daemon two(2);
   two.join(kFive);
