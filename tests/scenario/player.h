@@ -82,8 +82,15 @@ class Player {
   [[nodiscard]] std::vector<std::pair<sim::HostId, sim::HostId>> links(Words words) const;
   [[nodiscard]] bool in_view(const std::string& members, const std::vector<sim::HostId>& at) const;
   [[nodiscard]] bool settled() const;
+  /// Until the condition holds; false: it does not within `limit`.
   template <typename Condition>
-  bool wait(Condition condition, core::Duration limit);
+  bool wait(Condition condition, core::Duration limit) {
+    const auto end = world_->now() + limit;
+    while (!condition() && world_->now() < end) {
+      world_->run_until(world_->now() + std::chrono::milliseconds(1));
+    }
+    return condition();
+  }
   void print(const std::string& line);
 
   sim::Setup setup_;

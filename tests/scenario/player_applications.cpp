@@ -1,0 +1,196 @@
+// Commands about applications, time, and questions.
+#include <algorithm>
+
+#include "scenario/player.h"
+#include "scenario/words.h"
+
+namespace vsync::scenario {
+
+using namespace core;
+using sim::HostId;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// One client on each named machine (default: all that run) joins the group, without a word.
+std::string Player::group(Words words) {
+  quiet_ = true;
+  std::vector<HostId> members = hosts(words);
+  if (words.empty()) {
+    for (const auto host : world_->hosts()) {
+      if (world_->running(host)) {
+        members.push_back(host);
+      }
+    }
+  }
+  for (const auto host : members) {
+    workload_->join(host, kClient, kGroup, false);
+  }
+  const bool done = wait(
+      [&] {
+        return std::all_of(members.begin(), members.end(), [&](HostId host) {
+          const auto groups = world_->status(host).groups;
+          return std::any_of(groups.begin(), groups.end(), [&](const auto& g) { return g->members.size() == members.size(); });
+        });
+      },
+      seconds(5));
+  world_->run_until(world_->now() + milliseconds(100));
+  quiet_ = false;
+  return done ? "" : "the group does not form";
+}
+
+std::string Player::client_join(Words words) {
+  if (words.size() < 3) {
+    return "client-join HOST CLIENT GROUP [total-only]";
+  }
+  workload_->join(static_cast<HostId>(number(words[0])), words[1], words[2], words.size() > 3);
+  return "";
+}
+
+std::string Player::client_leave(Words words) {
+  if (words.size() < 3) {
+    return "client-leave HOST CLIENT GROUP";
+  }
+  workload_->leave(static_cast<HostId>(number(words[0])), words[1], words[2]);
+  return "";
+}
+
+std::string Player::client_die(Words words) {
+  if (words.size() < 2) {
+    return "client-die HOST CLIENT";
+  }
+  workload_->die(static_cast<HostId>(number(words[0])), words[1]);
+  return "";
+}
+
+std::string Player::submit(Words words) {
+  const auto kind = words.size() < 2 ? std::nullopt : service(words[1]);
+  if (!kind) {
+    return "submit HOST fifo|causal|total [count N] [size N] [client C] [group G] [fenced]";
+  }
+  std::uint32_t count = 1;
+  std::size_t size = 16;
+  std::string client = kClient;
+  std::string group = kGroup;
+  bool fenced = false;
+  for (std::size_t i = 2; i < words.size(); ++i) {
+    if (words[i] == "fenced") {
+      fenced = true;
+    } else if (i + 1 < words.size()) {
+      const auto& value = words[++i];
+      if (words[i - 1] == "count") {
+        count = static_cast<std::uint32_t>(number(value));
+      } else if (words[i - 1] == "size") {
+        size = number(value);
+      } else if (words[i - 1] == "client") {
+        client = value;
+      } else if (words[i - 1] == "group") {
+        group = value;
+      }
+    }
+  }
+  workload_->send(static_cast<HostId>(number(words[0])), client, group, *kind, count, size, fenced);
+  return "";
+}
+
+// ---------------------------------------------------------------- time and questions
+
+std::string Player::run(Words words) {
+  if (words.empty()) {
+    return "run TIME";
+  }
+  world_->run_until(world_->now() + duration(words[0]));
+  return "";
+}
+
+/// The members by node, in seniority order, as all the machines `at` see them.
+bool Player::in_view(const std::string& members, const std::vector<HostId>& at) const {
+  return std::all_of(at.begin(), at.end(), [&](HostId host) {
+    if (!world_->running(host)) {
+      return false;
+    }
+    const auto status = world_->status(host);
+    return status.view && status.role == Role::member && node_list(*status.view) == members;
+  });
+}
+
+std::string Player::until(Words words) {
+  if (words.size() < 3 || words[0] != "view" || words[2] != "at") {
+    return "until view 1,2,3 at HOST...";
+  }
+  const auto at = hosts(words.subspan(3));
+  return wait([&] { return in_view(words[1], at); }, seconds(30)) ? "" : "it does not come to that";
+}
+
+bool Player::settled() const {
+  ViewPtr view;
+  std::size_t running = 0;
+  for (const auto host : world_->hosts()) {
+    if (!world_->running(host)) {
+      continue;
+    }
+    const auto status = world_->status(host);
+    if (status.role != Role::member || !status.view || (view && view != status.view && *view != *status.view) ||
+        status.send_queue != 0 || !status.view->contains(world_->pid(host))) {
+      return false;
+    }
+    view = status.view;
+    ++running;
+  }
+  return view && view->members.size() == running;
+}
+
+/// All running machines come into one view; then everything that was sent is delivered.
+std::string Player::settle(Words) {
+  if (!wait([&] { return settled(); }, seconds(60))) {
+    return "no last view";
+  }
+  world_->run_until(world_->now() + seconds(3));
+  settled_ = settled();
+  return settled_ ? "" : "the view does not last";
+}
+
+std::string Player::frames(Words words) {
+  world_->narrate_frames = words.empty() || words[0] != "off";
+  return "";
+}
+
+std::string Player::quiet(Words) {
+  quiet_ = true;
+  return "";
+}
+std::string Player::loud(Words) {
+  quiet_ = false;
+  return "";
+}
+
+std::string Player::state(Words) {
+  for (const auto host : world_->hosts()) {
+    if (!world_->running(host)) {
+      print("  n" + std::to_string(host) + " does not run");
+      continue;
+    }
+    const auto status = world_->status(host);
+    print("  " + to_string(world_->pid(host)) + " " + std::string(to_string(status.role)) +
+          (status.view ? " in " + status.view->summary() : "") + (status.has_quorum ? "" : ", no quorum"));
+  }
+  return "";
+}
+
+std::string Player::expect(Words words) {
+  if (words.size() >= 4 && words[0] == "view" && words[2] == "at") {
+    return in_view(words[1], hosts(words.subspan(3))) ? "" : "it is not so";
+  }
+  if (words.size() == 3 && words[0] == "role") {
+    const auto host = static_cast<HostId>(number(words[1]));
+    const auto role = world_->running(host) ? std::string(to_string(world_->status(host).role)) : "down";
+    return role == words[2] ? "" : "it is " + role;
+  }
+  if (words.size() == 3 && words[0] == "step") {
+    return world_->step_counts[words[1]] >= number(words[2])
+               ? ""
+               : "taken " + std::to_string(world_->step_counts[words[1]]) + " times";
+  }
+  return "expect view 1,2 at HOST... | role HOST ROLE | step NAME COUNT";
+}
+
+}  // namespace vsync::scenario
