@@ -215,7 +215,8 @@ class FileReader : public CLI::ConfigTOML {
       const auto line = lines.find(item.name);
       check(item, file + (line == lines.end() ? "" : ": line " + std::to_string(line->second)) + ": ");
     }
-    std::erase_if(settings, [](const CLI::ConfigItem& item) { return std::getenv(environment_name(item.name).c_str()) != nullptr; });
+    std::erase_if(settings,
+                  [](const CLI::ConfigItem& item) { return std::getenv(environment_name(item.name).c_str()) != nullptr; });
     return settings;
   }
 

@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-using vsync::core::valid_name;
 using vsync::valid_utf8;
+using vsync::core::valid_name;
 
 TEST_CASE("text: UTF-8 and names") {
   struct Row {
