@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +22,7 @@ constexpr seconds kLeaveLimit{15};              // for a leave that nobody answe
 constexpr milliseconds kFarewell{1000};         // for the last bytes to clients and peers
 constexpr milliseconds kFarewellStep{5};        // how often that is looked at
 constexpr std::int64_t kExclusionMemory = 300;  // F8: seconds
+constexpr std::uint64_t kManyFrames = 100;      // may leave much free memory behind
 
 std::uint64_t random_number() {
   std::random_device device;
@@ -397,7 +399,18 @@ void Engine::arm_timer() {
       return arm_timer();
     }
     step(core::Tick{});
+    give_back_memory();
   });
+}
+
+/// A burst leaves holes in the heap. When it is over they go back to the system; before that they would soon be needed again.
+void Engine::give_back_memory() {
+  const auto frames = transport_.counters().frames_in + transport_.counters().frames_out;
+  const bool quiet = std::exchange(frames_at_tick_, frames) == frames;
+  if (quiet && frames - frames_at_trim_ >= kManyFrames) {
+    frames_at_trim_ = frames;
+    ::malloc_trim(0);
+  }
 }
 
 }  // namespace vsync::engine

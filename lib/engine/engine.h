@@ -68,6 +68,7 @@ class Engine final : private io::TransportHandler, private io::ControlHandler, p
   void schedule_turn();
   void end_turn();
   void arm_timer();
+  void give_back_memory();
 
   // ---- effects (engine_effects.cpp)
   void apply(core::SendFrame& effect);
@@ -141,6 +142,8 @@ class Engine final : private io::TransportHandler, private io::ControlHandler, p
   std::deque<core::Input> waiting_;
   bool pumping_ = false;
   bool turn_scheduled_ = false;
+  std::uint64_t frames_at_tick_ = 0;  // in and out
+  std::uint64_t frames_at_trim_ = 0;
 
   asio::steady_timer deadline_timer_;
   core::Time armed_for_ = core::kNever;
