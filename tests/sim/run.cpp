@@ -274,10 +274,10 @@ void Run::converge() {
   } else if (last && !has_holder(*last) && plan_.setup.cold_start == ColdStart::manual) {
     result_.end = RunEnd::state_lost;
   } else if (result_.report.clean()) {
-    result_.report.violation("L1 convergence", std::to_string(plan_.nodes) +
-                                                   " machines have no last view after healing; last decided " +
-                                                   (last ? last->summary() : "none"));
-    last decided " + (last ? last->summary() : " none "));
+    const auto decided = last ? last->summary() : std::string("none");
+    result_.report.violation(
+        "L1 convergence",
+        std::to_string(plan_.nodes) + " machines have no last view after healing, the last decided one is " + decided);
   }
 }
 
