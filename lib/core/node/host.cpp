@@ -108,6 +108,7 @@ void Node::Impl::install(const ViewPtr& view, const ViewPtr& base) {
     return gone;
   });
   check_quorum();
+  acquit_straggler();
 }
 
 bool Node::Impl::load_table(std::string_view bytes) {

@@ -93,6 +93,7 @@ class Node::Impl final : public MembershipHost {
   void hand_over(const std::vector<Delivery>& deliveries, const View& view);
   void check_divergence(const Heartbeat& heartbeat);
   void check_slow_member();
+  void acquit_straggler();
   void check_quorum();
   void check_drained();
 
@@ -131,6 +132,7 @@ class Node::Impl final : public MembershipHost {
   Time drain_until_ = kNever;
   std::optional<Rank> straggler_;
   Time straggler_since_ = kNever;
+  std::optional<Pid> accused_;  ///< R8: the straggler that we suspect
   Time wedged_at_{};
   Counters counters_;
 };

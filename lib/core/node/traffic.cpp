@@ -246,11 +246,20 @@ void Node::Impl::check_divergence(const Heartbeat& heartbeat) {
 void Node::Impl::check_slow_member() {
   const auto straggler = ordering_.window_open() ? std::nullopt : ordering_.straggler();
   if (straggler != straggler_) {
+    acquit_straggler();
     straggler_ = straggler;
     straggler_since_ = now_;
   }
   if (straggler_ && config_.limits.slow_member > Duration{} && now_ - straggler_since_ >= config_.limits.slow_member) {
-    membership_.suspicion(membership_.view()->members[*straggler_].pid, Evidence::soft, now_ - straggler_since_, now_);
+    accused_ = membership_.view()->members[*straggler_].pid;
+    membership_.suspicion(*accused_, Evidence::soft, now_ - straggler_since_, now_);
+  }
+}
+
+/// It is slow no more, or the window that it kept full is gone with its view: what the detector thinks of it counts again.
+void Node::Impl::acquit_straggler() {
+  if (const auto pid = std::exchange(accused_, std::nullopt)) {
+    membership_.suspicion(*pid, detector_.suspicion(*pid), detector_.silence(*pid, now_), now_);
   }
 }
 

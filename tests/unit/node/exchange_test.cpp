@@ -264,6 +264,39 @@ TEST_CASE("what must never happen stops the daemon, and it says nothing after th
   CHECK(net.all<Fatal>(2).empty());
 }
 
+TEST_CASE("R8: a member that keeps the window full is suspected for as long as it does") {
+  Net net;
+  Config config;
+  config.limits.slow_member = milliseconds(500);
+  config.limits.window_messages = 1;
+  for (const NodeId id : {1U, 2U, 3U, 4U, 5U}) {
+    net.add(id, config);
+    net.wait(milliseconds(300));
+  }
+  REQUIRE(net.view(2) == "5 <1,2,3,4,5>");
+  net.join_group(2, "g");
+  const auto accusations = [&] {
+    const auto frames = net.all<SendFrame>(2);
+    return std::count_if(frames.begin(), frames.end(), [](const SendFrame& each) {
+      const auto* suspect = std::get_if<Suspect>(each.frame.get());
+      return suspect != nullptr && suspect->evidence == Evidence::soft && suspect->suspect == pid(5);
+    });
+  };
+  net.hold = [](NodeId from, NodeId to, const Frame& frame) {
+    return from == 5 && to == 2 && std::holds_alternative<Ack>(frame);
+  };
+  net.send(2, "g", Service::fifo, "a");
+  net.wait(std::chrono::seconds(1));
+  CHECK(accusations() > 0);
+  net.hold = nullptr;
+  net.run();
+  net.wait(milliseconds(200));
+  net.forget();
+  net.wait(std::chrono::seconds(1));
+  CHECK(accusations() == 0);
+  CHECK(net.view(2) == "5 <1,2,3,4,5>");  // one reporter of five was not enough
+}
+
 TEST_CASE("R11: deliveries that differ from another member's are reported only") {
   Net net;
   three(net);
