@@ -240,8 +240,10 @@ std::optional<Reject> Membership::identity_refused(const Member& joiner) const {
 /// An id above all that were ever used, configured or given to somebody who has not come back with it yet.
 Reject Membership::assign_id(const Pid& joiner) {
   std::erase_if(assigned_, [&](const auto& given) { return view_->history.contains(given.second); });
-  if (assigned_.size() >= config_.limits.max_members) {
-    return Reject{joiner, RejectReason::full, 0, 0};
+  if (assigned_.size() >= config_.limits.max_members && !assigned_.contains(joiner.incarnation)) {
+    // Who was given the lowest one long ago does not seem to come back; if it does, the id is above all others still.
+    assigned_.erase(
+        std::min_element(assigned_.begin(), assigned_.end(), [](const auto& a, const auto& b) { return a.second < b.second; }));
   }
   auto& id = assigned_[joiner.incarnation];
   if (id == 0) {
