@@ -16,9 +16,13 @@ constexpr std::uint32_t kMaxRound = 1U << 31U;
 
 // ---------------------------------------------------------------- V1: causes and candidate
 
+bool Membership::cannot_lead(const Pid& peer) const {
+  return causes_.suspected(peer) || (!host_.linked(peer) && causes_.unreached(peer, now_ - config_.limits.suspect_after));
+}
+
 Pid Membership::candidate() const {
   for (const auto& member : view_->members) {
-    if (member.pid == self() || !causes_.suspected(member.pid)) {
+    if (member.pid == self() || !cannot_lead(member.pid)) {
       return member.pid;
     }
   }
@@ -31,7 +35,7 @@ Evidence Membership::confirmed(const Pid& member) const {
 
 bool Membership::led_by_other() const {
   const auto* wedged = std::get_if<Wedged>(&phase_);
-  return wedged != nullptr && wedged->candidate != self() && !causes_.suspected(wedged->candidate);
+  return wedged != nullptr && wedged->candidate != self() && !cannot_lead(wedged->candidate);
 }
 
 bool Membership::cause_due() const {
@@ -129,9 +133,8 @@ void Membership::on(const Pid& from, const PreVoteReply& reply) {
     return;
   }
   task->yes.insert(from);
-  const auto unsuspected =
-      static_cast<std::size_t>(std::count_if(view_->members.begin(), view_->members.end(),
-                                             [&](const Member& m) { return m.pid == self() || !causes_.suspected(m.pid); }));
+  const auto unsuspected = static_cast<std::size_t>(std::count_if(
+      view_->members.begin(), view_->members.end(), [&](const Member& m) { return m.pid == self() || !cannot_lead(m.pid); }));
   if (2 * task->yes.size() > unsuspected) {
     campaign();
   }

@@ -50,6 +50,11 @@ bool Causes::suspected(const Pid& peer) const {
   return (it != own_.end() && it->second.evidence >= Evidence::soft) || stuck_.contains(peer);
 }
 
+bool Causes::unreached(const Pid& peer, Time before) const {
+  const auto it = own_.find(peer);
+  return it != own_.end() && it->second.evidence == Evidence::link && it->second.since <= before;
+}
+
 Evidence Causes::confirmed(const Pid& peer, std::size_t members, bool linked) const {
   const auto mine = own_.find(peer);
   if (mine != own_.end() && mine->second.evidence >= Evidence::soft) {

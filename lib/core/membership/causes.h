@@ -38,6 +38,8 @@ class Causes {
   [[nodiscard]] const std::map<Pid, Suspicion>& own() const { return own_; }
   /// This daemon itself would go on without `peer`.
   [[nodiscard]] bool suspected(const Pid& peer) const;
+  /// `peer` has not been reached by this daemon since `before` or longer, though others may hear it.
+  [[nodiscard]] bool unreached(const Pid& peer, Time before) const;
   /// Evidence that suffices to go on without `peer`: own, or reported as section 9 demands. `members`: size of the view.
   [[nodiscard]] Evidence confirmed(const Pid& peer, std::size_t members, bool linked) const;
   /// Since when two members are known not to reach each other (class LINK), nullopt: all do.

@@ -179,6 +179,8 @@ class Membership {
   void on(const Pid& from, const Leave& leave);
   void on(const Pid& from, const EvictRequest& request);
   [[nodiscard]] Pid candidate() const;  ///< V1
+  /// V1: `peer` cannot lead this daemon: it is suspected, or has had no link to us for so long that its PREPARE will not come.
+  [[nodiscard]] bool cannot_lead(const Pid& peer) const;
   [[nodiscard]] bool cause_due() const;
   void consider();
   void start_prevote();

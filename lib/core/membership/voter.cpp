@@ -114,8 +114,8 @@ void Membership::on(const Pid& from, const PreVote& prevote) {
   const auto* wedged = std::get_if<Wedged>(&phase_);
   const bool stuck = wedged != nullptr && now_ - wedged->since >= config_.limits.view_change_timeout() / 2;
   const auto gone = [&](const Pid& pid) {
-    return pid != self() && (causes_.suspected(pid) || host_.silence(pid) >= config_.limits.suspect_after / 2 ||
-                             (stuck && pid == wedged->candidate));
+    return pid != self() &&
+           (cannot_lead(pid) || host_.silence(pid) >= config_.limits.suspect_after / 2 || (stuck && pid == wedged->candidate));
   };
   const auto end = view_->members.begin() + *rank;
   const bool yes = std::all_of(view_->members.begin(), end, [&](const Member& m) { return gone(m.pid); });

@@ -73,6 +73,26 @@ TEST_CASE("V1: a pair of members that cannot reach each other is a cause when it
   CHECK(one.count<Prepare>() == 2);
 }
 
+TEST_CASE("V1: a leader that others hear but that nobody can reach does not lead for ever") {
+  Daemon two(2);
+  two.join(kFive);
+  SECTION("its link is gone: it could not even send PREPARE") {
+    two.close(1);
+    two.suspect(1, Evidence::link);
+    two.wait(two.config().limits.suspect_after - milliseconds(1));
+    CHECK(two.count<PreVote>() == 0);
+    two.wait(milliseconds(1));
+    CHECK(two.sent() == "PREVOTE>3");
+    two.receive(3, PreVoteReply{5, true});
+    CHECK(two->role() == Role::wedged);
+  }
+  SECTION("only its heartbeats do not come: it sees to that itself") {
+    two.suspect(1, Evidence::link);
+    two.wait(two.config().limits.suspect_after);
+    CHECK(two.count<PreVote>() == 0);
+  }
+}
+
 TEST_CASE("V1: leave and eviction requests are causes; they come from members about members") {
   Daemon one(1);
   one.join(kFive);

@@ -304,6 +304,18 @@ TEST_CASE("V2: a member says yes when it could do without everybody more senior"
   }
 }
 
+TEST_CASE("V2: a member says yes when it has had no link to the leader for T_host") {
+  Daemon three(3);
+  three.join(kFive);
+  three.close(1);
+  three.suspect(1, Evidence::link);
+  three.receive(2, PreVote{5, {pid(1)}});
+  CHECK_FALSE(three.last<PreVoteReply>().yes);
+  three.wait(three.config().limits.suspect_after);
+  three.receive(2, PreVote{5, {pid(1)}});
+  CHECK(three.last<PreVoteReply>().yes);
+}
+
 TEST_CASE("V2: a pre-vote for an old view is answered with the new one; for a stranger not at all") {
   Daemon three(3);
   three.join(kFive);
