@@ -1,6 +1,8 @@
 // vsyncd: assembly only. Exit status: 0 ended as told, 1 failed or refused, 2 wrong settings, 3 must not go on (engine/engine.h).
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
@@ -36,6 +38,25 @@ void die_visibly() {
   for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) {
     static_cast<void>(::sigaction(signal, &action, nullptr));
   }
+}
+
+/// For all but clients: links, strangers, dials, clients that are turned away, logs, and the state.
+constexpr rlim_t kOwnDescriptors = 640;
+constexpr rlim_t kFewestClients = 16;
+
+/// Clients must not take the descriptors that the rest needs: a state that cannot be written ends the daemon.
+void share_descriptors(io::ControlLimits& limits) {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) {
+    return;
+  }
+  const rlim_t wanted = limits.max_clients + kOwnDescriptors;
+  if (files.rlim_cur < wanted) {
+    files.rlim_cur = std::min(wanted, files.rlim_max);
+    static_cast<void>(::setrlimit(RLIMIT_NOFILE, &files));  // never above the hard limit, so allowed
+  }
+  const rlim_t left = files.rlim_cur - std::min(files.rlim_cur, kOwnDescriptors);
+  limits.max_clients = std::min<rlim_t>(limits.max_clients, std::max(left, kFewestClients));
 }
 
 int end_with(ExitStatus status, const std::string& message) {
@@ -119,6 +140,7 @@ int main(const std::vector<std::string>& arguments) {
     return end_with(ExitStatus::failed, logs.error().message);
   }
   options->version = VSYNC_VERSION;
+  share_descriptors(options->control.limits);
   options->control.listen_fd = io::systemd::listen_socket();
   std::signal(SIGPIPE, SIG_IGN);
   die_visibly();

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/assert.h"
+#include "base/utf8.h"
 #include "daemon/values.h"
 #include "engine/logs.h"
 #include "io/host_port.h"
@@ -26,6 +27,8 @@ enum class Kind { value, list, flag };
 
 using Check = Result<void> (*)(const std::string& text);
 
+constexpr std::size_t kMaxName = 255;
+
 template <typename T>
 Result<void> without_value(const Result<T>& parsed) {
   return parsed ? Result<void>{} : tl::unexpected(parsed.error());
@@ -33,6 +36,11 @@ Result<void> without_value(const Result<T>& parsed) {
 
 Result<void> any(const std::string& text) {
   return text.empty() ? fail("must not be empty") : Result<void>{};
+}
+/// The peers and every log and terminal get it.
+Result<void> node_name(const std::string& text) {
+  const bool fits = !text.empty() && text.size() <= kMaxName && printable_utf8(text);
+  return fits ? Result<void>{} : fail("a name has 1 to " + std::to_string(kMaxName) + " bytes of printable UTF-8");
 }
 Result<void> duration(const std::string& text) {
   return without_value(parse_duration(text));
@@ -109,7 +117,7 @@ struct Definition {
 };
 
 constexpr std::array kDefinitions{
-    Definition{"name", "", Kind::value, "", any, "name of this node, unique in the cluster (default: the host name)"},
+    Definition{"name", "", Kind::value, "", node_name, "name of this node, unique in the cluster (default: the host name)"},
     Definition{"id", "", Kind::value, "", node_id,
                "number of this node, unique in the cluster (default: stored, or line of the hosts file, or assigned at join)"},
     Definition{"listen", "", Kind::value, "*:7475", address, "ADDR[:PORT] for membership and data (TCP)"},

@@ -88,5 +88,25 @@ class Hostile(unittest.TestCase):
             connection.close()
 
 
+class Descriptors(unittest.TestCase):
+    def test_clients_do_not_take_the_descriptors_that_the_rest_needs(self):
+        with Cluster() as cluster:
+            daemon = cluster.add(1)
+            command = daemon.command
+            daemon.command = lambda *more: ["prlimit", "--nofile=700:700", "--", *command(*more)]
+            daemon.start("--bootstrap", "--id", 1)
+            cluster.wait_view([1])
+            watcher = cluster.connect(1)
+            watcher.request("watch")
+            connections = [socket.socket(socket.AF_UNIX) for _ in range(750)]  # with the backlog none of them ever waits
+            for connection in connections:
+                connection.connect(str(daemon.socket))
+            cluster.add(2).start("--id", 2, "--peer", f"{cluster.address(1)}:{PORT}")
+            watcher.event("view", lambda v: len(v["members"]) == 2)  # linked, and the state is stored
+            for connection in connections:
+                connection.close()
+            self.assertEqual(cluster.wait_view([1, 2]), ["n1", "n2"])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -121,6 +121,16 @@ TEST_CASE("bad flags name the flag") {
   }
 }
 
+TEST_CASE("a name is short and fit for a terminal") {
+  for (const std::string& name :
+       {std::string(), std::string(256, 'n'), std::string("a\nb"), std::string("\x1b[31m"), std::string("\xff")}) {
+    INFO(name);
+    CHECK(why_refused({"--name", name}).find("name") != std::string::npos);
+  }
+  CHECK(why_refused({"--name", std::string(255, 'n')}).empty());
+  CHECK(why_refused({"--name", "knödel"}).empty());
+}
+
 TEST_CASE("settings that contradict each other are refused") {
   CHECK(why_refused({"--suspect-after", "200ms", "--heartbeat-interval", "150ms"}).find("heartbeat-interval") !=
         std::string::npos);
