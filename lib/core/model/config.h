@@ -51,7 +51,7 @@ struct Config {
   std::uint64_t config_hash = 0;  ///< over the settings that must be equal in a cluster
   Limits limits;
   QuorumPolicy quorum = QuorumPolicy::dynamic;
-  std::vector<Voter> static_voters;  ///< for QuorumPolicy::fixed; vote_epoch 0 = learnt when the node first joins
+  std::vector<Voter> static_voters;    ///< for QuorumPolicy::fixed; vote_epoch 0 = learnt when the node first joins
   NodeId highest_configured_node = 0;  ///< ids given to joiners without one are above (lines of the hosts file)
   ColdStart cold_start = ColdStart::wait_all;
   bool bootstrap = false;       ///< found a new cluster if there is no stored state

@@ -104,8 +104,8 @@ struct Reject {
   bool operator==(const Reject&) const = default;
 };
 
-/// From a member to the candidate: I want to leave. From the candidate, with `everyone`: all survivors leave, so nothing is decided
-/// and all may stop (J9).
+/// From a member to the candidate: I want to leave. From the candidate, with `everyone`: all survivors leave, so nothing is
+/// decided and all may stop (J9).
 struct Leave {
   ViewId view = 0;
   bool everyone = false;
