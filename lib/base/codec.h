@@ -14,6 +14,10 @@ namespace vsync {
 /// Appends values to a string it owns.
 class Writer {
  public:
+  Writer() = default;
+  /// With room for so many bytes.
+  explicit Writer(std::size_t capacity) { bytes_.reserve(capacity); }
+
   /// `value` as sizeof(T) bytes, least significant first.
   template <std::unsigned_integral T>
   Writer& put(T value) {

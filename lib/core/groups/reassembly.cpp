@@ -21,7 +21,7 @@ std::optional<Slice> Reassembly::add(const Pid& sender, const Run& fragment) {
   if (whole.size > max_message_) {
     return std::nullopt;
   }
-  Writer body;
+  Writer body(sizeof(std::uint32_t) + whole.size);
   body.put(static_cast<std::uint32_t>(whole.size));
   for (const auto& piece : whole.pieces) {
     body.raw(piece.view());
