@@ -198,9 +198,10 @@ Files: {cluster.directory}""")
 
 def main():
     parser = argparse.ArgumentParser(description="Shows a cluster of five daemons through failures, and judges it.")
+    parser.add_argument("--private", action="store_true", help="not on 127.0.0.1 … 5 but on a loopback network of its own")
     parser.add_argument("--keep", action="store_true", help="leave the cluster running at the end")
     arguments = parser.parse_args()
-    with Cluster(prefix="127.0.0", keep=arguments.keep) as cluster:
+    with Cluster(prefix=None if arguments.private else "127.0.0", keep=arguments.keep) as cluster:
         demo = Demo(cluster)
         status = demo.run()
         for participant in demo.participants.values():

@@ -55,7 +55,7 @@ class Joining(unittest.TestCase):
         with Cluster(3) as cluster:
             cluster.add(4).start("--id", 4, "--peer", f"{cluster.address(3)}:{PORT}")
             order = cluster.wait_view([1, 2, 3, 4])
-            self.assertEqual(order, ["n1", "n2", "n3", "n4"])
+            self.assertEqual(order[-1], "n4")
 
     def test_a_node_without_id_gets_one(self):
         with Cluster(2) as cluster:
