@@ -19,6 +19,11 @@ void Membership::on(const Pid& from, const Prepare& prepare) {
       return;  // of another cluster
     }
   }
+  if (*acceptor_.decided() != *prepare.view) {
+    // M4: one id has one content. A promise to a view that is not ours would lend our vote to another history.
+    host_.emit(InputRefused{from, "PREPARE", "its view is not the one that was decided here"});
+    return;
+  }
   if (behind(v)) {
     deferred_prepare_ = {from, prepare};  // answered right after the install, with H
     return;

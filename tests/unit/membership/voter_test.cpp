@@ -67,6 +67,18 @@ TEST_CASE("V4a: whoever prepares a replaced view gets what was decided since; a 
   CHECK(two.sent() == "INSTALL>9 EVICTED>9");
 }
 
+TEST_CASE("M4: no promise to a view of the same id with another content, and no wedge") {
+  Daemon two(2);
+  two.join(kFive);
+  two.receive(3, Prepare{{1, 3}, shared(view_of(5, {2, 3}))});
+  CHECK(two.sent().empty());
+  CHECK(two.emitted<InputRefused>());
+  CHECK(two.world.persisted.empty());
+  CHECK(two->role() == Role::member);
+  two.receive(3, Prepare{{1, 3}, shared(kFive)});
+  CHECK(two.sent() == "PROMISE>3");
+}
+
 TEST_CASE("V4b: a PREPARE of a view that is not installed yet waits for its install, and then has holdings") {
   Daemon two(2);
   two.join(kFive);
