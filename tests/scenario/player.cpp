@@ -44,6 +44,7 @@ const std::map<std::string, Player::Handler, std::less<>>& Player::handlers() {
       {"leave", &Player::leave},
       {"evict", &Player::evict},
       {"cold-start", &Player::cold_start},
+      {"remember", &Player::remember},
       {"suspect", &Player::suspect},
       {"partition", &Player::partition},
       {"oneway", &Player::oneway},
@@ -60,6 +61,7 @@ const std::map<std::string, Player::Handler, std::less<>>& Player::handlers() {
       {"client-leave", &Player::client_leave},
       {"client-die", &Player::client_die},
       {"submit", &Player::submit},
+      {"load", &Player::load},
       {"run", &Player::run},
       {"until", &Player::until},
       {"settle", &Player::settle},
@@ -121,7 +123,8 @@ void Player::print(const std::string& line) {
 
 std::string Player::nodes(Words words) {
   if (words.empty()) {
-    return "nodes COUNT [static] [relay] [unnumbered] [quorum|manual] [suspect TIME] [run-bytes N] [window N]";
+    return "nodes COUNT [static] [relay] [unnumbered] [quorum|manual] [suspect TIME] [heartbeat TIME] [rto TIME] [run-bytes N] "
+           "[window N]";
   }
   const auto count = number(words[0]);
   auto& limits = setup_.limits;
@@ -141,6 +144,10 @@ std::string Player::nodes(Words words) {
       setup_.cold_start = ColdStart::manual;
     } else if (words[i] == "suspect" && i + 1 < words.size()) {
       limits.suspect_after = duration(words[++i]);
+    } else if (words[i] == "heartbeat" && i + 1 < words.size()) {
+      limits.heartbeat = duration(words[++i]);
+    } else if (words[i] == "rto" && i + 1 < words.size()) {
+      limits.rto = duration(words[++i]);
     } else if (words[i] == "run-bytes" && i + 1 < words.size()) {
       limits.max_run_bytes = number(words[++i]);
     } else if (words[i] == "window" && i + 1 < words.size()) {
@@ -299,6 +306,20 @@ std::string Player::cold_start(Words words) {
   for (const auto host : hosts(words)) {
     world_->request(host, AdminColdStart{});
   }
+  return "";
+}
+
+/// A disk that was in this view in its first life, whatever the others remember.
+std::string Player::remember(Words words) {
+  if (words.size() != 3) {
+    return "remember HOST VIEW 1,2,3";
+  }
+  std::vector<HostId> members;
+  std::istringstream in(words[2]);
+  for (std::string host; std::getline(in, host, ',');) {
+    members.push_back(static_cast<HostId>(number(host)));
+  }
+  world_->install_disk(static_cast<HostId>(number(words[0])), 1, world_->past_view(number(words[1]), 1, members));
   return "";
 }
 

@@ -47,6 +47,7 @@ class Player {
   std::string leave(Words words);
   std::string evict(Words words);
   std::string cold_start(Words words);
+  std::string remember(Words words);
   std::string suspect(Words words);
 
   // ---- the network
@@ -67,6 +68,7 @@ class Player {
   std::string client_leave(Words words);
   std::string client_die(Words words);
   std::string submit(Words words);
+  std::string load(Words words);
 
   // ---- time and questions
   std::string run(Words words);
@@ -91,6 +93,13 @@ class Player {
     }
     return condition();
   }
+  /// The longest at any machine, in messages.
+  struct Queues {
+    std::uint64_t unbound = 0;  ///< accepted from clients
+    std::uint64_t held = 0;     ///< of all senders, not known to be stable
+  };
+  [[nodiscard]] Queues longest_queues() const;
+  void look_at_queues();
   void print(const std::string& line);
 
   sim::Setup setup_;
@@ -100,6 +109,7 @@ class Player {
   std::string trace_;
   bool quiet_ = false;
   bool settled_ = false;
+  Queues seen_;  ///< the longest so far, looked at every second of `run`
 };
 
 }  // namespace vsync::scenario

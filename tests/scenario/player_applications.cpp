@@ -65,7 +65,7 @@ std::string Player::client_die(Words words) {
 std::string Player::submit(Words words) {
   const auto kind = words.size() < 2 ? std::nullopt : service(words[1]);
   if (!kind) {
-    return "submit HOST fifo|causal|total [count N] [size N] [client C] [group G] [fenced]";
+    return "submit HOST|all fifo|causal|total [count N] [size N] [client C] [group G] [fenced]";
   }
   std::uint32_t count = 1;
   std::size_t size = 16;
@@ -88,7 +88,26 @@ std::string Player::submit(Words words) {
       }
     }
   }
-  workload_->send(static_cast<HostId>(number(words[0])), client, group, *kind, count, size, fenced);
+  for (const auto host : words[0] == "all" ? world_->hosts() : hosts(words.first(1))) {
+    if (world_->running(host)) {
+      workload_->send(host, client, group, *kind, count, size, fenced);
+    }
+  }
+  return "";
+}
+
+/// Applications at random: so many requests of each machine in 100 s.
+std::string Player::load(Words words) {
+  if (words.size() != 1) {
+    return "load REQUESTS|off";
+  }
+  if (words[0] == "off") {
+    workload_->stop();
+    return "";
+  }
+  sim::Appetite appetite;
+  appetite.requests = static_cast<double>(number(words[0])) / 100;
+  workload_->go(appetite);
   return "";
 }
 
@@ -98,8 +117,32 @@ std::string Player::run(Words words) {
   if (words.empty()) {
     return "run TIME";
   }
-  world_->run_until(world_->now() + duration(words[0]));
+  for (const auto end = world_->now() + duration(words[0]); world_->now() < end;) {
+    world_->run_until(std::min<Time>(end, world_->now() + seconds(1)));
+    look_at_queues();
+  }
   return "";
+}
+
+Player::Queues Player::longest_queues() const {
+  Queues longest;
+  for (const auto host : world_->hosts()) {
+    if (world_->running(host)) {
+      const auto status = world_->status(host);
+      Seq held = 0;
+      for (const auto& member : status.members) {
+        held += member.received - member.stable;
+      }
+      longest.unbound = std::max<std::uint64_t>(longest.unbound, status.send_queue);
+      longest.held = std::max(longest.held, held);
+    }
+  }
+  return longest;
+}
+
+void Player::look_at_queues() {
+  const auto now = longest_queues();
+  seen_ = {std::max(seen_.unbound, now.unbound), std::max(seen_.held, now.held)};
 }
 
 /// The members by node, in seniority order, as all the machines `at` see them.
@@ -185,12 +228,17 @@ std::string Player::expect(Words words) {
     const auto role = world_->running(host) ? std::string(to_string(world_->status(host).role)) : "down";
     return role == words[2] ? "" : "it is " + role;
   }
-  if (words.size() == 3 && words[0] == "step") {
-    return world_->step_counts[words[1]] >= number(words[2])
-               ? ""
-               : "taken " + std::to_string(world_->step_counts[words[1]]) + " times";
+  if (words.size() >= 3 && words[0] == "step") {
+    const auto taken = world_->step_counts[words[1]];
+    const bool good = words.size() > 3 ? taken == number(words[2]) : taken >= number(words[2]);
+    return good ? "" : "taken " + std::to_string(taken) + " times";
   }
-  return "expect view 1,2 at HOST... | role HOST ROLE | step NAME COUNT";
+  if (words.size() >= 3 && words[0] == "queues") {
+    const auto queues = words.size() > 3 ? longest_queues() : seen_;
+    const bool bounded = queues.unbound <= number(words[1]) && queues.held <= number(words[2]);
+    return bounded ? "" : std::to_string(queues.unbound) + " unbound, " + std::to_string(queues.held) + " held";
+  }
+  return "expect view 1,2 at HOST... | role HOST ROLE | step NAME COUNT [exactly] | queues UNBOUND HELD [now]";
 }
 
 }  // namespace vsync::scenario

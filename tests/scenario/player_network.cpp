@@ -50,13 +50,13 @@ std::string Player::cut_link(Words words) {
   return "";
 }
 
-/// "1>2", or "all".
+/// "1>2", "1>all", or "all".
 std::vector<std::pair<HostId, HostId>> Player::links(Words words) const {
   std::vector<std::pair<HostId, HostId>> found;
   for (const auto& word : words) {
     const auto arrow = word.find('>');
-    if (word == "all") {
-      for (const auto a : world_->hosts()) {
+    if (word.ends_with("all")) {
+      for (const auto a : word == "all" ? world_->hosts() : hosts(std::vector{word})) {
         for (const auto b : world_->hosts()) {
           if (a != b) {
             found.emplace_back(a, b);

@@ -18,12 +18,13 @@ inline std::uint64_t number(const std::string& word) {
   return value;
 }
 
-/// "1500ms" or "3s".
+/// "1500ms", "3s" or "48h".
 inline core::Duration duration(const std::string& word) {
-  using std::chrono::milliseconds;
-  using std::chrono::seconds;
-  const bool milli = word.ends_with("ms");
-  return milli ? core::Duration(milliseconds(number(word))) : core::Duration(seconds(number(word)));
+  const auto count = static_cast<std::int64_t>(number(word));
+  if (word.ends_with("ms")) {
+    return std::chrono::milliseconds(count);
+  }
+  return word.ends_with("h") ? core::Duration(std::chrono::hours(count)) : std::chrono::seconds(count);
 }
 
 inline std::optional<core::Service> service(const std::string& word) {

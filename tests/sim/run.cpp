@@ -120,23 +120,7 @@ class Run {
 /// As after a total failure, with counters near a limit: everybody knows the last view, nobody runs.
 void Run::make_ancient() {
   const auto limit = one_of<std::uint64_t>(rng_, {0xff, 0xffff, 0xffffff, 0x7fffffff});
-  View view;
-  view.uuid = {7, 7};
-  view.ref.epoch = limit - rng_.below(2);
-  view.config_hash = 1;
-  view.policy = plan_.setup.quorum;
-  view.tiebreak = 1;
-  for (const auto host : world_.hosts()) {
-    auto disk = world_.disk(host);
-    disk.incarnation = limit - 1;
-    view.members.push_back({{disk.node, limit - 1, 0},
-                            disk.vote_epoch,
-                            "n" + std::to_string(host),
-                            {"h" + std::to_string(host), static_cast<std::uint16_t>(host), static_cast<std::uint16_t>(host)}});
-    view.voters.push_back({disk.node, disk.vote_epoch, 1});
-    view.history[disk.node] = limit - 1;
-  }
-  const auto decided = std::make_shared<const View>(std::move(view));
+  const auto decided = world_.past_view(limit - rng_.below(2), limit - 1, world_.hosts());
   for (const auto host : world_.hosts()) {
     world_.install_disk(host, limit - 1, decided);
   }

@@ -29,6 +29,10 @@ class Workload : public Applications {
 
   /// Goes on until stop().
   void go();
+  void go(Appetite appetite) {
+    appetite_ = appetite;
+    go();
+  }
   void stop() { running_ = false; }
 
   // ---- one request, also for scripts. The client comes to be when it is first used.

@@ -146,6 +146,24 @@ void World::wipe(HostId id) {
   host.disk.vote_epoch = rng_.next() | 1U;
 }
 
+ViewPtr World::past_view(ViewId id, std::uint64_t incarnation, const std::vector<HostId>& members) const {
+  View view;
+  view.uuid = {7, 7};
+  view.ref.epoch = id;
+  view.config_hash = 1;
+  view.policy = setup_.quorum;
+  view.tiebreak = 1;
+  for (const auto host : members) {
+    const auto& disk = hosts_.at(host).disk;
+    const auto port = static_cast<std::uint16_t>(host);
+    const auto name = std::to_string(host);
+    view.members.push_back({{disk.node, incarnation, 0}, disk.vote_epoch, "n" + name, {"h" + name, port, port}});
+    view.voters.push_back({disk.node, disk.vote_epoch, 1});
+    view.history[disk.node] = incarnation;
+  }
+  return std::make_shared<const View>(std::move(view));
+}
+
 void World::install_disk(HostId id, std::uint64_t incarnation, ViewPtr decided) {
   auto& disk = hosts_.at(id).disk;
   disk.incarnation = incarnation;

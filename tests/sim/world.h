@@ -75,6 +75,8 @@ class World : private Machines {
   /// Power back without the daemon: connections are refused again.
   void power_on(HostId host) { hosts_.at(host).powered = true; }
   void wipe(HostId host);
+  /// A view of these machines, as they are now, with processes of the given incarnation.
+  [[nodiscard]] core::ViewPtr past_view(core::ViewId id, std::uint64_t incarnation, const std::vector<HostId>& members) const;
   /// The disk of a machine that once was in `decided`.
   void install_disk(HostId host, std::uint64_t incarnation, core::ViewPtr decided);
   void damage(HostId host) { hosts_.at(host).disk.damaged = true; }
