@@ -422,9 +422,11 @@ bool Detector::linked(const Pid& pid) const {
   return pid == self_ || (peer != nullptr && peer->linked);
 }
 
+/// F6: who is silent here and heard by others is not reached from here, however long its TCP connection takes to notice.
 bool Detector::reachable(const Pid& pid, Time now) const {
   const Peer* peer = find(pid);
-  return linked(pid) || (peer != nullptr && now - peer->unlinked < link_grace_);
+  const bool cut_off = peer != nullptr && peer->verdict == Evidence::link;
+  return !cut_off && (linked(pid) || (peer != nullptr && now - peer->unlinked < link_grace_));
 }
 
 Duration Detector::round_trip(const Pid& pid) const {

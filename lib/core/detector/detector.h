@@ -45,7 +45,7 @@ class Detector {
   [[nodiscard]] Evidence suspicion(const Pid& pid) const;  ///< link: cannot be reached from here though others hear it
   [[nodiscard]] Duration silence(const Pid& pid, Time now) const;
   [[nodiscard]] bool linked(const Pid& pid) const;  ///< true for self
-  /// V6 reach bit: there is a link, or it broke less than link_grace ago.
+  /// V6 reach bit: there is a link, or it broke less than link_grace ago, and the peer is not silent here while others hear it.
   [[nodiscard]] bool reachable(const Pid& pid, Time now) const;
   [[nodiscard]] Duration round_trip(const Pid& pid) const;  ///< smoothed, 0 = not measured
   [[nodiscard]] std::uint32_t health() const;               ///< local health multiplier 0..8 (F4)
