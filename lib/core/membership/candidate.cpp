@@ -385,7 +385,7 @@ void Membership::member_lost(const Pid& peer) {
 // ---------------------------------------------------------------- V8, V9: accept and decide
 
 void Membership::start_accepting(ViewPtr value, const std::map<Pid, Promise>& promises, const Ballot& ballot) {
-  Accepting task{ballot, now_, std::move(value), {}, {}, {}};
+  Accepting task{ballot, std::move(value), {}, {}, {}};
   for (const auto& [pid, promise] : promises) {
     task.promisers.insert(pid);
   }

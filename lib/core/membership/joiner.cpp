@@ -166,14 +166,10 @@ void Membership::on(const Pid&, const Table& table) {
   }
   const auto bytes = std::exchange(joining->table, {});
   if (host_.load_table(bytes) && host_.table_hash() == table.hash) {
-    install_joined(joining->named);
+    become_active(joining->named, nullptr);
   } else {
     joining->ask_at = now_;
   }
-}
-
-void Membership::install_joined(const ViewPtr& view) {
-  become_active(view, nullptr);
 }
 
 // ---------------------------------------------------------------- the members' side

@@ -268,7 +268,7 @@ void Membership::become_joining() {
   view_ = nullptr;
 }
 
-void Membership::become_active(const ViewPtr& view, const ViewPtr& base) {
+void Membership::become_active(ViewPtr view, const ViewPtr& base) {
   phase_ = Active{};
   task_ = {};
   view_ = view;

@@ -112,7 +112,6 @@ class Membership {
   };
   struct Accepting {
     Ballot ballot;
-    Time since{};
     ViewPtr value;
     VoterSet accepted;
     std::set<Pid> promisers;
@@ -219,7 +218,6 @@ class Membership {
   void ask_to_join();
   void check_ready();
   void ask_table();
-  void install_joined(const ViewPtr& view);
   [[nodiscard]] std::optional<Reject> identity_refused(const Member& joiner) const;
   [[nodiscard]] Reject assign_id(const Pid& joiner);
   [[nodiscard]] std::optional<Reject> admission_refused(const Join& join);
@@ -229,7 +227,7 @@ class Membership {
 
   // membership.cpp
   void become_joining();
-  void become_active(const ViewPtr& view, const ViewPtr& base);
+  void become_active(ViewPtr view, const ViewPtr& base);  ///< by value: it may live in the phase that ends
   void become_lingering(const ViewPtr& view);
   void check_lingering();
   void send(const Pid& to, Frame frame);

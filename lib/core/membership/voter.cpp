@@ -156,7 +156,7 @@ void Membership::apply(const ViewPtr& view) {
       joining.ask_at = now_;
       update_links();
       if (view->starts_empty() || mutant(Mutant::joiner_no_table)) {
-        install_joined(view);
+        become_active(view, nullptr);
       } else {
         ask_table();
       }
