@@ -158,7 +158,8 @@ class Restarting(unittest.TestCase):
             status = cluster[1].try_status()
             self.assertEqual(status["cluster"], uuid, "the same cluster goes on")
             self.assertGreater(int(status["view"]), last)
-            self.assertTrue(status["cold"], "and says that nobody brought state")
+            # One whose disk is slow may miss the cold view and join the next, which is not cold any more: ask the logs.
+            self.assertTrue(any("cold start" in cluster[node].log() for node in (1, 2, 3)), "and says that nobody brought state")
 
     def test_everybody_left_then_cold_start(self):
         with Cluster(2) as cluster:
