@@ -1,8 +1,5 @@
 #include "daemon/options.h"
 
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +10,7 @@
 
 #include "daemon/hosts_file.h"
 #include "daemon/values.h"
+#include "io/local_networks.h"
 #include "io/systemd.h"
 
 namespace vsync::daemon {
@@ -31,21 +29,9 @@ std::string host_name() {
 
 /// The first address of this host that others can use; loopback when there is none.
 std::string first_address() {
-  ifaddrs* list = nullptr;
-  std::string found = "127.0.0.1";
-  if (::getifaddrs(&list) != 0) {
-    return found;
-  }
-  for (const auto* entry = list; entry != nullptr; entry = entry->ifa_next) {
-    if (entry->ifa_addr != nullptr && entry->ifa_addr->sa_family == AF_INET && (entry->ifa_flags & IFF_LOOPBACK) == 0 &&
-        (entry->ifa_flags & IFF_UP) != 0) {
-      const auto* address = reinterpret_cast<const sockaddr_in*>(entry->ifa_addr);
-      found = asio::ip::address_v4(ntohl(address->sin_addr.s_addr)).to_string();
-      break;
-    }
-  }
-  ::freeifaddrs(list);
-  return found;
+  const auto networks = io::local_networks();
+  const auto found = std::ranges::find(networks, false, &io::LocalNetwork::loopback);
+  return found == networks.end() ? "127.0.0.1" : found->address.to_string();
 }
 
 // Every text was checked when it was read: the parsers cannot fail below.
@@ -164,6 +150,20 @@ void set_control(io::ControlOptions& control, const engine::Options& options, co
   control.limits.max_line = 2 * control.limits.max_frame;
 }
 
+Result<void> set_discovery(engine::Options& options, const Settings& settings) {
+  auto& discovery = options.discovery;
+  discovery.on = settings.flag("discover");
+  discovery.cluster = settings.text("cluster-name");
+  discovery.port = static_cast<std::uint16_t>(number_of(settings, "discovery-port"));
+  asio::error_code error;
+  const auto listen = asio::ip::make_address(options.transport.listen.host, error);
+  if (discovery.on && !error && listen.is_v6() && !listen.is_unspecified()) {
+    return fail("discover contradicts listen: it works by IPv4 broadcasts, and '" + settings.text("listen") +
+                "' is an IPv6 address");
+  }
+  return {};
+}
+
 void set_transport(io::TransportOptions& transport, const core::Limits& limits, const Settings& settings) {
   transport.heartbeat_port = static_cast<std::uint16_t>(number_of(settings, "heartbeat-port"));
   transport.link_grace = std::chrono::duration_cast<milliseconds>(limits.link_grace);
@@ -201,6 +201,9 @@ Result<engine::Options> make_options(const Settings& settings) {
   }
   options.transport.listen = address_of(settings.text("listen"));
   set_transport(options.transport, options.limits, settings);
+  if (auto set = set_discovery(options, settings); !set) {
+    return tl::unexpected(set.error());
+  }
   if (settings.given("advertise")) {
     const auto advertise = *io::parse_host_port(settings.text("advertise"), options.transport.listen.port);
     options.advertise = {advertise.host, advertise.port, 0};

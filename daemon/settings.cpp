@@ -14,6 +14,7 @@
 #include "base/utf8.h"
 #include "daemon/values.h"
 #include "engine/logs.h"
+#include "io/discovery.h"
 #include "io/host_port.h"
 
 namespace vsync::daemon {
@@ -42,6 +43,10 @@ Result<void> node_name(const std::string& text) {
   const bool fits = !text.empty() && text.size() <= kMaxName && printable_utf8(text);
   return fits ? Result<void>{} : fail("a name has 1 to " + std::to_string(kMaxName) + " bytes of printable UTF-8");
 }
+Result<void> cluster_name(const std::string& text) {
+  const bool fits = !text.empty() && text.size() <= io::kMaxClusterName && printable_utf8(text);
+  return fits ? Result<void>{} : fail("a name has 1 to " + std::to_string(io::kMaxClusterName) + " bytes of printable UTF-8");
+}
 Result<void> duration(const std::string& text) {
   return without_value(parse_duration(text));
 }
@@ -50,6 +55,9 @@ Result<void> size(const std::string& text) {
 }
 Result<void> port(const std::string& text) {
   return without_value(parse_number(text, 0, 65535));
+}
+Result<void> own_port(const std::string& text) {
+  return without_value(parse_number(text, 1, 65535));
 }
 Result<void> node_id(const std::string& text) {
   return without_value(parse_number(text, 1, 0x7fffffff));
@@ -127,6 +135,10 @@ constexpr std::array kDefinitions{
     Definition{"heartbeat-port", "", Kind::value, "7475", port, "UDP port for heartbeats"},
     Definition{"hosts", "", Kind::value, "", any, "FILE with one host per line; the first one founds the cluster"},
     Definition{"peer", "", Kind::list, "", host, "HOST[:PORT] of a member to join through; may be repeated"},
+    Definition{"discover", "", Kind::flag, "false", nullptr,
+               "look for the cluster by broadcasts on the local network, and answer those who look"},
+    Definition{"cluster-name", "", Kind::value, "vsync", cluster_name, "name of the cluster, for discover"},
+    Definition{"discovery-port", "", Kind::value, "7476", own_port, "UDP port for discover, the same on every host"},
     Definition{"bootstrap", "", Kind::flag, "false", nullptr, "found a new cluster if there is no stored state"},
     Definition{"state-dir", "", Kind::value, "/var/lib/vsyncd", any, "directory for what must survive a restart"},
     Definition{"socket", "", Kind::value, "/run/vsyncd/vsyncd.sock", any, "control socket (systemd's when socket-activated)"},

@@ -52,7 +52,8 @@ Engine::Engine(asio::io_context& io, Options options, Logs& logs, SettingsSource
       logs_(logs),
       settings_(settings),
       transport_(io, options_.transport, *this),
-      has_seeds_(!options_.transport.seeds.empty()),
+      discovery_(io, options_.discovery, *this),
+      seeds_(options_.transport.seeds),
       deadline_timer_(io),
       restart_timer_(io),
       fault_timer_(io),
@@ -82,6 +83,11 @@ Result<void> Engine::open() {
   }
   if (auto opened = transport_.open(); !opened) {
     return opened;
+  }
+  if (options_.discovery.on) {
+    if (auto opened = discovery_.open(transport_.address()); !opened) {
+      return opened;
+    }
   }
   auto control = io::ControlServer::open(io_, options_.control, *this);
   if (!control) {
@@ -128,7 +134,7 @@ core::Config Engine::make_config() const {
   config.cold_start = options_.cold_start;
   config.bootstrap = options_.bootstrap;
   config.found_if_alone = options_.found_if_alone;
-  config.join = has_seeds_ || left_;
+  config.join = !seeds_.empty() || options_.discovery.on || left_;
   config.amnesiac = state_.amnesiac;
   config.restored = state_.acceptor;
   config.recent_exclusions = recent_exclusions();
@@ -165,11 +171,14 @@ void Engine::start_node() {
       .info("starts as {} ({}) at {}:{}", core::to_string(self_.pid), self_.name, self_.address.host, self_.address.port);
   if (!config.join && !config.bootstrap && !config.found_if_alone && !config.restored.decided) {
     log(Subsystem::membership)
-        .warn("belongs to no cluster: found one with --bootstrap, or join one with --peer or vsyncctl join");
+        .warn("belongs to no cluster: found one with --bootstrap, or join one with --peer, --discover or vsyncctl join");
   }
   transport_.start();
   node_->start(now(), effects_);
   pump();
+  if (options_.discovery.on && !view_ && !told_where_to_join_) {
+    discovery_.seek(state_.identity.uuid);
+  }
   schedule_turn();
   tell_status();
 }
@@ -178,6 +187,7 @@ void Engine::start_node() {
 void Engine::restart_node(core::Duration backoff) {
   node_over_ = true;
   view_.reset();
+  discovery_.rest();
   transport_.stop("starts again as a new incarnation");
   state_.identity.incarnation += 1;  // I2
   storage_->save(state_.identity, [this, backoff](const Result<void>& saved) {
@@ -201,6 +211,7 @@ void Engine::restart_node(core::Duration backoff) {
 void Engine::stay_out() {
   left_ = true;
   view_.reset();
+  discovery_.rest();
   transport_.stop("left the cluster");
   tell_status();
 }
@@ -242,6 +253,7 @@ void Engine::finish(ExitStatus status) {
   if (status == ExitStatus::fatal) {
     return io_.stop();  // nothing may be said any more
   }
+  discovery_.rest();
   control_->shut_down("the daemon stops");
   transport_.stop("the daemon stops");
   const auto until = now() + kFarewell;
@@ -305,8 +317,8 @@ Result<io::ReloadReport> Engine::reload() {
   for (const auto& level : reloaded->log_levels) {
     static_cast<void>(logs_.set_level(level.level, level.subsystem));  // was checked when it was read
   }
-  has_seeds_ = !reloaded->seeds.empty();
-  transport_.set_seeds(reloaded->seeds);
+  seeds_ = reloaded->seeds;
+  transport_.set_seeds(seeds_);
   log(Subsystem::control)
       .info("reloaded: {} settings applied, {} need a restart", reloaded->report.applied.size(),
             reloaded->report.needs_restart.size());

@@ -9,6 +9,7 @@
 #include <asio/steady_timer.hpp>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "engine/logs.h"
 #include "engine/options.h"
 #include "io/control_server.h"
+#include "io/discovery.h"
 #include "io/refusals.h"
 #include "io/storage.h"
 #include "io/transport.h"
@@ -33,7 +35,10 @@ enum class ExitStatus : int {
 
 /// Owns one daemon: its state directory, its links, its control socket, and one core::Node after the other (an incarnation each).
 /// Single-threaded: construct, call and destroy on the io_context's thread.
-class Engine final : private io::TransportHandler, private io::ControlHandler, private LogContextSource {
+class Engine final : private io::TransportHandler,
+                     private io::DiscoveryHandler,
+                     private io::ControlHandler,
+                     private LogContextSource {
  public:
   /// The references must outlive the engine.
   Engine(asio::io_context& io, Options options, Logs& logs, SettingsSource& settings);
@@ -105,6 +110,12 @@ class Engine final : private io::TransportHandler, private io::ControlHandler, p
   void refused(const std::string& from, const std::string& why) override;
   void dial_failed(const std::string& address, const std::string& why) override;
 
+  // ---- DiscoveryHandler (engine_handlers.cpp)
+  [[nodiscard]] std::optional<wire::Found> whereabouts() const override;
+  void discovered(const std::vector<io::HostPort>& places) override;
+  void nobody_answers() override;
+  void refused_discovery(const std::string& from, const std::string& why) override;
+
   // ---- ControlHandler (engine_handlers.cpp)
   void input(core::Input input) override;
   void output_queued() override { schedule_turn(); }
@@ -128,7 +139,9 @@ class Engine final : private io::TransportHandler, private io::ControlHandler, p
   io::Transport transport_;
   std::unique_ptr<io::ControlServer> control_;
   io::Refusals refusals_;
-  bool has_seeds_;
+  io::Discovery discovery_;
+  std::vector<io::HostPort> seeds_;  // as set, or as told by `join`; what discovery finds comes on top
+  bool told_where_to_join_ = false;  // by command: nobody is looked for
 
   // The incarnation. Null between two of them, after leaving, and at the end.
   std::unique_ptr<core::Node> node_;

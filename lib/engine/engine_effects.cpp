@@ -99,6 +99,7 @@ void Engine::apply(core::InputRefused& effect) {
 
 void Engine::apply(core::ViewInstalled& effect) {
   view_ = effect.view;
+  discovery_.rest();
   identities_refused_ = 0;
   log(Subsystem::membership)
       .info("installs view {}, leader {}{}", view_->summary(), core::to_string(view_->leader()), describe_changes(*view_));

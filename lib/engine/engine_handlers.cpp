@@ -1,4 +1,5 @@
 // What the transport and the control socket tell the engine, and ask it.
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
@@ -51,6 +52,44 @@ void Engine::dial_failed(const std::string& address, const std::string& why) {
   log(Subsystem::transport).warn("cannot reach {}: {} (tries on)", address, why);
 }
 
+// ---------------------------------------------------------------- discovery
+
+std::optional<wire::Found> Engine::whereabouts() const {
+  if (!view_ || terminating_ || finished_) {
+    return std::nullopt;
+  }
+  wire::Found found{0, {}, options_.version, view_->uuid, {{self_.address.host, self_.address.port}}};
+  for (const auto& member : view_->members) {
+    if (member.pid != self_.pid) {
+      found.places.push_back({member.address.host, member.address.port});
+    }
+  }
+  return found;
+}
+
+void Engine::discovered(const std::vector<io::HostPort>& places) {
+  std::string text;
+  auto seeds = seeds_;
+  for (const auto& place : places) {
+    text += (text.empty() ? "" : ", ") + io::to_string(place);
+    if (std::ranges::find(seeds, place) == seeds.end()) {
+      seeds.push_back(place);
+    }
+  }
+  log(Subsystem::transport).info("cluster '{}' answers on the local network: {}", options_.discovery.cluster, text);
+  transport_.set_seeds(seeds);
+}
+
+void Engine::nobody_answers() {
+  log(Subsystem::transport)
+      .warn("no cluster '{}' answers on the local network (asks on); its members need --discover too",
+            options_.discovery.cluster);
+}
+
+void Engine::refused_discovery(const std::string& from, const std::string& why) {
+  refused(from, why);
+}
+
 // ---------------------------------------------------------------- control socket
 
 void Engine::input(core::Input input) {
@@ -96,7 +135,7 @@ io::NodeInfo Engine::info() const {
 }
 
 io::NamedCounters Engine::counters() const {
-  return named_counters(transport_.counters());
+  return named_counters(transport_.counters(), discovery_.counters());
 }
 
 Result<void> Engine::set_log_level(std::string_view level, std::string_view subsystem) {
@@ -127,8 +166,10 @@ Result<void> Engine::cluster_join(const std::vector<std::string>& peers) {
     node_.reset();
     stay_out();
   }
-  has_seeds_ = true;
-  transport_.set_seeds(seeds);
+  told_where_to_join_ = true;
+  discovery_.rest();
+  seeds_ = std::move(seeds);
+  transport_.set_seeds(seeds_);
   return {};
 }
 

@@ -2,7 +2,7 @@
 
 namespace vsync::engine {
 
-io::NamedCounters named_counters(const io::TransportCounters& transport) {
+io::NamedCounters named_counters(const io::TransportCounters& transport, const io::DiscoveryCounters& discovery) {
   return {
       {"links_accepted", transport.accepted},
       {"links_dialled", transport.dialled},
@@ -15,6 +15,10 @@ io::NamedCounters named_counters(const io::TransportCounters& transport) {
       {"frames_sent", transport.frames_out},
       {"datagrams_received", transport.datagrams_in},
       {"datagrams_sent", transport.datagrams_out},
+      {"discovery_asked", discovery.asked},
+      {"discovery_answered", discovery.answered},
+      {"discovery_found", discovery.found},
+      {"discovery_refused", discovery.refused},
   };
 }
 

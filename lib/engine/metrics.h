@@ -2,10 +2,11 @@
 #pragma once
 
 #include "io/control_server.h"
+#include "io/discovery.h"
 #include "io/transport.h"
 
 namespace vsync::engine {
 
-[[nodiscard]] io::NamedCounters named_counters(const io::TransportCounters& transport);
+[[nodiscard]] io::NamedCounters named_counters(const io::TransportCounters& transport, const io::DiscoveryCounters& discovery);
 
 }  // namespace vsync::engine

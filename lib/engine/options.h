@@ -12,6 +12,7 @@
 #include "engine/event_log.h"
 #include "engine/logs.h"
 #include "io/control_server.h"
+#include "io/discovery.h"
 #include "io/transport.h"
 
 namespace vsync::engine {
@@ -37,6 +38,7 @@ struct Options {
   core::Address advertise;  ///< where others reach us; port 0 = as bound
   std::string state_dir;
   io::TransportOptions transport;
+  io::DiscoveryOptions discovery;
   io::ControlOptions control;
   core::Limits limits;
   core::QuorumPolicy quorum = core::QuorumPolicy::dynamic;

@@ -91,11 +91,15 @@ class Transport::Impl : private DatagramOwner {
     asio::error_code ignored;
     return acceptor_.local_endpoint(ignored).port();
   }
+  [[nodiscard]] asio::ip::address address() const {
+    asio::error_code ignored;
+    return acceptor_.local_endpoint(ignored).address();
+  }
   [[nodiscard]] std::uint16_t heartbeat_port() const { return udp_.port(); }
 
  private:
   void accept();
-  void datagram(const asio::ip::address& from, std::string_view bytes) override;
+  void datagram(const asio::ip::udp::endpoint& from, std::string_view bytes) override;
 
   asio::io_context& io_;
   const TransportOptions options_;
@@ -177,14 +181,14 @@ void Transport::Impl::send(const core::Member& to, const core::Datagram& datagra
   }
 }
 
-void Transport::Impl::datagram(const asio::ip::address& from, std::string_view bytes) {
+void Transport::Impl::datagram(const asio::ip::udp::endpoint& from, std::string_view bytes) {
   if (!started_) {
     return;
   }
   auto datagram = wire::decode_datagram(bytes, uuid_);
   if (!datagram) {
     counters_.refused_datagrams += 1;
-    mesh_.refuse(from.to_string() + " (UDP)", datagram.error().message);
+    mesh_.refuse(from.address().to_string() + " (UDP)", datagram.error().message);
     return;
   }
   counters_.datagrams_in += 1;
@@ -210,6 +214,9 @@ bool Transport::idle() const {
 }
 std::uint16_t Transport::port() const {
   return impl_->port();
+}
+asio::ip::address Transport::address() const {
+  return impl_->address();
 }
 std::uint16_t Transport::heartbeat_port() const {
   return impl_->heartbeat_port();

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <asio/ip/address.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -88,6 +89,7 @@ class Transport {
   /// After stop(): everything was sent.
   [[nodiscard]] bool idle() const;
 
+  [[nodiscard]] asio::ip::address address() const;     ///< as bound, perhaps unspecified
   [[nodiscard]] std::uint16_t port() const;            ///< TCP, as bound
   [[nodiscard]] std::uint16_t heartbeat_port() const;  ///< UDP, as bound
 

@@ -23,7 +23,7 @@ asio::ip::address unmapped(const asio::ip::address& address) {
              : address;
 }
 
-Result<void> DatagramSocket::open(const asio::ip::address& address, std::uint16_t port) {
+Result<void> DatagramSocket::open(const asio::ip::address& address, std::uint16_t port, Sharing sharing) {
   asio::error_code error;
   const asio::ip::udp::endpoint endpoint(address, port);
   v6_ = address.is_v6();
@@ -33,6 +33,9 @@ Result<void> DatagramSocket::open(const asio::ip::address& address, std::uint16_
   }
   if (!error && v6_ && address.is_unspecified()) {
     socket_.set_option(asio::ip::v6_only(false), error);
+  }
+  if (!error && sharing == Sharing::shared) {
+    socket_.set_option(asio::ip::udp::socket::reuse_address(true), error);
   }
   if (!error) {
     socket_.bind(endpoint, error);
@@ -45,6 +48,12 @@ Result<void> DatagramSocket::open(const asio::ip::address& address, std::uint16_
   socket_.non_blocking(true, ignored);
   wait();
   return {};
+}
+
+Result<void> DatagramSocket::allow_broadcast() {
+  asio::error_code error;
+  socket_.set_option(asio::socket_base::broadcast(true), error);
+  return error ? fail(error.message()) : Result<void>{};
 }
 
 std::uint16_t DatagramSocket::port() const {
@@ -76,7 +85,7 @@ void DatagramSocket::read() {
       break;
     }
     if (!error) {
-      owner_.datagram(unmapped(from.address()), {bytes.data(), size});
+      owner_.datagram({unmapped(from.address()), from.port()}, {bytes.data(), size});
     }
   }
   wait();

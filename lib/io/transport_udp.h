@@ -1,4 +1,4 @@
-// The datagram socket of heartbeats.
+// A datagram socket: of heartbeats, of discovery.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -16,7 +16,7 @@ class DatagramOwner {
   DatagramOwner(const DatagramOwner&) = delete;
   DatagramOwner& operator=(const DatagramOwner&) = delete;
   virtual ~DatagramOwner() = default;
-  virtual void datagram(const asio::ip::address& from, std::string_view bytes) = 0;
+  virtual void datagram(const asio::ip::udp::endpoint& from, std::string_view bytes) = 0;
 };
 
 /// Single-threaded. The owner must outlive it.
@@ -24,7 +24,10 @@ class DatagramSocket {
  public:
   DatagramSocket(asio::io_context& io, DatagramOwner& owner) : socket_(io), owner_(owner) {}
 
-  Result<void> open(const asio::ip::address& address, std::uint16_t port);
+  enum class Sharing { exclusive, shared };  ///< shared: with other processes, each gets every broadcast
+
+  Result<void> open(const asio::ip::address& address, std::uint16_t port, Sharing sharing = Sharing::exclusive);
+  Result<void> allow_broadcast();
   [[nodiscard]] std::uint16_t port() const;
   /// Fire and forget: a datagram that the kernel does not take is a lost one.
   void send(const asio::ip::address& to, std::uint16_t port, std::string_view bytes);

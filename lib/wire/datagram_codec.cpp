@@ -1,10 +1,8 @@
 #include "wire/datagram_codec.h"
 
 #include <cstdint>
-#include <utility>
 
 #include "base/codec.h"
-#include "base/crc.h"
 #include "wire/check.h"
 #include "wire/frame_codec.h"
 
@@ -13,7 +11,6 @@ namespace vsync::wire {
 namespace {
 
 constexpr std::string_view kMagic = "vsyd";
-constexpr std::size_t kChecksum = 4;
 constexpr std::uint32_t kMaxHealth = 255;
 
 constexpr std::uint8_t kHeartbeat = 1;
@@ -116,21 +113,16 @@ std::string encode_datagram(const core::Datagram& datagram) {
         put_fields(to, kind);
       },
       datagram);
-  std::string bytes = to.take();
-  const std::uint32_t checksum = crc32c(bytes);
-  return std::move(bytes) + to.put(checksum).take();
+  return seal_datagram(to.take());
 }
 
 Result<core::Datagram> decode_datagram(std::string_view bytes, const core::Uuid& uuid) {
-  if (bytes.size() > kMaxDatagram || !bytes.starts_with(kMagic) || bytes.size() < kMagic.size() + kChecksum) {
-    return fail("not the peer protocol");
-  }
-  const std::string_view content = bytes.substr(0, bytes.size() - kChecksum);
-  if (Reader(bytes.substr(content.size())).value<std::uint32_t>() != crc32c(content)) {
-    return fail("wrong checksum");
+  const auto content = open_datagram(bytes, kMagic);
+  if (!content) {
+    return tl::unexpected(content.error());
   }
   Check check;
-  Reader from(content.substr(kMagic.size()));
+  Reader from(*content);
   const auto proto = from.value<std::uint16_t>();
   const auto type = from.value<std::uint8_t>();
   const auto zero = from.value<std::uint8_t>();

@@ -9,11 +9,9 @@
 
 #include "base/result.h"
 #include "core/model/frame.h"
+#include "wire/datagram_seal.h"
 
 namespace vsync::wire {
-
-/// No datagram is longer; fits every path without fragmentation.
-inline constexpr std::size_t kMaxDatagram = 1200;
 
 [[nodiscard]] std::string encode_datagram(const core::Datagram& datagram);
 

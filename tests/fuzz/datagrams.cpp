@@ -1,4 +1,4 @@
-// Datagrams as anybody may send them. What is accepted has exactly one encoding.
+// Datagrams as anybody may send them: heartbeats and discovery. What is accepted has exactly one encoding.
 //
 // Input: one byte; if it is odd the checksum is put right, so that the fields behind it are reached.
 #include <cstddef>
@@ -9,6 +9,7 @@
 #include "base/codec.h"
 #include "base/crc.h"
 #include "wire/datagram_codec.h"
+#include "wire/discovery_codec.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vsync;
@@ -22,6 +23,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (const auto datagram = wire::decode_datagram(bytes, {})) {
     VSYNC_ASSERT(wire::encode_datagram(*datagram) == bytes, "an accepted datagram has one encoding");
+  }
+  if (const auto datagram = wire::decode_discovery(bytes)) {
+    VSYNC_ASSERT(wire::encode_discovery(*datagram) == bytes, "an accepted discovery datagram has one encoding");
   }
   return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "support/random_frames.h"
 #include "wire/datagram_codec.h"
+#include "wire/discovery_codec.h"
 #include "wire/frame_codec.h"
 #include "wire/record_codec.h"
 
@@ -44,6 +45,9 @@ int main(int count, char** arguments) {
     const core::Datagram datagram = random.datagram(kind);
     write(root / "datagrams" / lower(core::datagram_name(datagram)), '\x01' + wire::encode_datagram(datagram));
   }
+  write(root / "datagrams" / "seek", '\x01' + wire::encode_discovery(wire::Seek{7, "office"}));
+  write(root / "datagrams" / "found",
+        '\x01' + wire::encode_discovery(wire::Found{7, "office", "0.1.0", {1, 2}, {{"10.0.0.1", 7475}, {"beta", 80}}}));
   constexpr std::size_t kHead = 24;
   const std::string identity = wire::encode_identity({{1, 2}, 3, "web1", 99, 4, {1000, 2000}});
   const std::string acceptor = wire::encode_acceptor(random.acceptor());

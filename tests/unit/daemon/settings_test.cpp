@@ -197,3 +197,15 @@ TEST_CASE("a reload applies what it can and says what it cannot") {
   file.rewrite("nonsense = 1\n");
   CHECK_FALSE(reloader.reload());
 }
+
+TEST_CASE("discovery") {
+  CHECK_FALSE(options_of({}).discovery.on);
+  const auto options = options_of({"--discover", "--cluster-name", "office", "--discovery-port", "99"}).discovery;
+  CHECK(options.on);
+  CHECK(options.cluster == "office");
+  CHECK(options.port == 99);
+  CHECK(why_refused({"--discover", "--listen", "[::1]:7475"}).find("discover contradicts listen") != std::string::npos);
+  CHECK(why_refused({"--discover", "--listen", "*"}).empty());
+  CHECK(why_refused({"--cluster-name", std::string(65, 'x')}).find("1 to 64 bytes") != std::string::npos);
+  CHECK(why_refused({"--discovery-port", "0"}).find("1 to 65535") != std::string::npos);
+}
