@@ -50,13 +50,15 @@ void share_descriptors(io::ControlLimits& limits) {
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) {
     return;
   }
-  const rlim_t wanted = limits.max_clients + kOwnDescriptors;
+  const rlim_t wanted = limits.max_clients + limits.reserved_for_admins + kOwnDescriptors;
   if (files.rlim_cur < wanted) {
     files.rlim_cur = std::min(wanted, files.rlim_max);
     static_cast<void>(::setrlimit(RLIMIT_NOFILE, &files));  // never above the hard limit, so allowed
   }
   const rlim_t left = files.rlim_cur - std::min(files.rlim_cur, kOwnDescriptors);
-  limits.max_clients = std::min<rlim_t>(limits.max_clients, std::max(left, kFewestClients));
+  const rlim_t ordinary = left - std::min<rlim_t>(left, limits.reserved_for_admins);
+  limits.max_clients = std::min<rlim_t>(limits.max_clients, std::max(ordinary, kFewestClients));
+  limits.max_clients_of_user = std::min(limits.max_clients_of_user, limits.max_clients - limits.max_clients / 4);
 }
 
 int end_with(ExitStatus status, const std::string& message) {

@@ -145,6 +145,7 @@ void set_control(io::ControlOptions& control, const engine::Options& options, co
   control.mode = *parse_mode(settings.text("socket-mode"));
   control.admin_group = settings.text("admin-group");
   control.limits.max_message = options.limits.max_message;
+  control.limits.max_backlog = *parse_size(settings.text("client-backlog"));
   control.limits.max_in_flight = options.limits.client_queue_bytes;
   control.limits.max_frame = options.limits.max_message + 65536;
   control.limits.max_line = 2 * control.limits.max_frame;
@@ -189,6 +190,10 @@ Result<engine::Options> make_options(const Settings& settings) {
   options.limits.max_message = *parse_size(settings.text("max-message"));
   if (auto set = set_times(options.limits, settings); !set) {
     return tl::unexpected(set.error());
+  }
+  if (*parse_size(settings.text("client-backlog")) < options.limits.max_message) {
+    return fail("client-backlog (" + settings.text("client-backlog") + ") must hold the largest message: max-message is " +
+                settings.text("max-message"));
   }
   if (options.limits.max_message == 0 || options.limits.client_queue_bytes == 0) {
     return fail("max-message and client-queue must not be 0");

@@ -154,6 +154,8 @@ constexpr std::array kDefinitions{
     Definition{"cold-start", "", Kind::value, "wait-all", cold_start, "after everyone was down: wait-all, quorum or manual"},
     Definition{"client-queue", "", Kind::value, "1MiB", size,
                "bytes of one client that wait to be sent before it is not read any more"},
+    Definition{"client-backlog", "", Kind::value, "256MiB", size,
+               "bytes that wait for all clients together before the one with the most is disconnected"},
     Definition{"max-message", "", Kind::value, "4MiB", size, "largest message, equal in the whole cluster"},
     Definition{"log-level", "", Kind::list, "info", level, "[SUBSYSTEM=]LEVEL; may be repeated"},
     Definition{"log-file", "", Kind::list, "", any, "also log to this file; may be repeated"},

@@ -23,8 +23,8 @@ bool hung_up(int socket) {
 
 }  // namespace
 
-ControlConnection::ControlConnection(Socket socket, const ControlLimits& limits, User& user)
-    : socket_(std::move(socket)), expiry_(socket_.get_executor()), limits_(limits), user_(&user) {}
+ControlConnection::ControlConnection(Socket socket, const ControlLimits& limits, Backlog& backlog, User& user)
+    : socket_(std::move(socket)), expiry_(socket_.get_executor()), limits_(limits), backlog_(backlog), user_(&user) {}
 
 // ---- input
 
@@ -196,12 +196,17 @@ void ControlConnection::send_error(std::uint64_t id, std::string_view code, std:
 }
 
 void ControlConnection::queued() {
+  account();
   if (output_.bytes() > limits_.max_output) {
-    output_.drop_unwritten();
-    finish("you do not read: more than " + std::to_string(limits_.max_output) + " bytes are waiting for you");
+    give_up("you do not read: more than " + std::to_string(limits_.max_output) + " bytes are waiting for you");
   } else {
     user_->output_queued();
   }
+}
+
+void ControlConnection::account() {
+  backlog_.bytes = backlog_.bytes - accounted_ + output_.bytes();
+  accounted_ = output_.bytes();
 }
 
 void ControlConnection::flush() {
@@ -209,6 +214,7 @@ void ControlConnection::flush() {
     return;
   }
   const auto progress = output_.write(socket_.native_handle());
+  account();
   const bool no_more = state_ == State::finishing || (input_ended_ && user_->idle());
   if (progress == OutputQueue::Progress::failed || (progress == OutputQueue::Progress::done && no_more)) {
     close();
@@ -238,10 +244,18 @@ void ControlConnection::finish(std::string why) {
     scratch_.clear();
     append_reply(scratch_, reply, encoding_);
     output_.append(scratch_);
+    account();
   }
   state_ = State::finishing;
   expire_after(kGrace);
   user_->output_queued();
+}
+
+void ControlConnection::give_up(std::string why) {
+  if (state_ == State::open) {
+    output_.drop_unwritten();
+    finish(std::move(why));
+  }
 }
 
 void ControlConnection::expire_after(std::chrono::milliseconds time) {
@@ -263,6 +277,7 @@ void ControlConnection::close() {
   socket_.close(ignored);  // NOLINT(bugprone-unused-return-value): nothing can be done
   input_ = {};
   output_ = {};
+  account();
   if (user_ != nullptr) {
     user_->closed();
   }

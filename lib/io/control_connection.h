@@ -15,6 +15,11 @@
 
 namespace vsync::io {
 
+/// Bytes that wait for all connections together. It must outlive them.
+struct Backlog {
+  std::size_t bytes = 0;
+};
+
 /// Reads while its user wants requests, queues replies, and closes itself when the peer is gone, the stream makes no sense or the
 /// queue is over its bound. Nothing is written before flush(). Single-threaded.
 class ControlConnection : public std::enable_shared_from_this<ControlConnection> {
@@ -38,7 +43,7 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
     ~User() = default;
   };
 
-  ControlConnection(asio::local::stream_protocol::socket socket, const ControlLimits& limits, User& user);
+  ControlConnection(asio::local::stream_protocol::socket socket, const ControlLimits& limits, Backlog& backlog, User& user);
 
   void start() { read(); }
   /// The user may want input again. Requests that wait here come from a later turn of the event loop.
@@ -53,10 +58,14 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   void flush();
   /// Tells why, stops reading, and closes when that is written or after a grace time.
   void finish(std::string why);
+  /// As finish(), without what waits.
+  void give_up(std::string why);
   void expire_after(std::chrono::milliseconds time);
 
   [[nodiscard]] Encoding encoding() const { return encoding_; }
+  [[nodiscard]] bool is_open() const { return state_ == State::open; }
   [[nodiscard]] bool is_closed() const { return state_ == State::closed; }
+  [[nodiscard]] std::size_t backlog() const { return output_.bytes(); }
 
  private:
   enum class State : std::uint8_t { open, finishing, closed };
@@ -69,21 +78,24 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   void take_request(std::string_view bytes);
   void end_of_input();
   void queued();
+  void account();
   void close();
   [[nodiscard]] bool may_read() const;
 
   asio::local::stream_protocol::socket socket_;
   asio::steady_timer expiry_;
   const ControlLimits& limits_;
+  Backlog& backlog_;
   User* user_;
   State state_ = State::open;
   Encoding encoding_ = Encoding::unknown;
   ClientInput input_;
   OutputQueue output_;
-  pb::Request request_;      ///< reused
-  std::string scratch_;      ///< reused
-  std::size_t scanned_ = 0;  ///< unread bytes without a line end
-  std::size_t wanted_ = 0;   ///< size of the frame that has begun, 0 = not known
+  std::size_t accounted_ = 0;  ///< of output_, in backlog_
+  pb::Request request_;        ///< reused
+  std::string scratch_;        ///< reused
+  std::size_t scanned_ = 0;    ///< unread bytes without a line end
+  std::size_t wanted_ = 0;     ///< size of the frame that has begun, 0 = not known
   bool reading_ = false;
   bool stalled_ = false;  ///< the user wanted no input
   bool waiting_ = false;  ///< for the socket to take more

@@ -90,6 +90,7 @@ class ControlServer::Impl final : public ControlSession::Home {
 
   // ControlSession::Home
   ControlHandler& handler() override { return handler_; }
+  Backlog& backlog() override { return backlog_; }
   void fill_status(pb::Status& status) override;
   void start_watch(ControlSession& session) override;
   void output_queued(ControlSession& session) override;
@@ -97,6 +98,8 @@ class ControlServer::Impl final : public ControlSession::Home {
 
   void accept();
   void add(stream_protocol::socket socket);
+  [[nodiscard]] std::string refusal(std::uint32_t user, bool admin) const;
+  void bound_backlog();
   [[nodiscard]] bool is_admin(const Credentials& credentials) const;
   [[nodiscard]] core::ClientId new_client_id();
   void reap();
@@ -112,7 +115,9 @@ class ControlServer::Impl final : public ControlSession::Home {
   asio::steady_timer retry_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 
+  Backlog backlog_;
   std::map<core::ClientId, std::unique_ptr<ControlSession>> sessions_;
+  std::map<std::uint32_t, std::size_t> clients_of_user_;  ///< sessions by user id
   std::unordered_map<core::GroupId, LocalGroup> groups_;
   std::vector<ControlSession*> watchers_;
   std::vector<core::ClientId> dirty_;
@@ -121,7 +126,8 @@ class ControlServer::Impl final : public ControlSession::Home {
   core::ViewPtr view_;  ///< the last one seen; for names
   std::uint64_t accepted_ = 0;
   std::uint64_t turned_away_ = 0;
-  pb::MessageBatch batch_;  ///< reused
+  std::uint64_t given_up_ = 0;  ///< for the bound of all backlogs
+  pb::MessageBatch batch_;      ///< reused
   std::shared_ptr<void> alive_ = std::make_shared<int>();
 };
 
@@ -149,20 +155,38 @@ void ControlServer::Impl::accept() {
 
 void ControlServer::Impl::add(stream_protocol::socket socket) {
   const auto credentials = options_.credentials(socket.native_handle());
-  const bool refused = sessions_.size() >= options_.limits.max_clients;
-  if (refused) {
+  if (!credentials) {
+    return;
+  }
+  const bool admin = is_admin(*credentials);
+  auto refused = refusal(credentials->uid, admin);
+  if (!refused.empty()) {
     ++turned_away_;
   }
-  if (!credentials || sessions_.size() >= options_.limits.max_clients + kTurnedAway) {
+  if (sessions_.size() >= options_.limits.max_clients + options_.limits.reserved_for_admins + kTurnedAway) {
     return;
   }
   ++accepted_;
   std::error_code ignored;
   socket.non_blocking(true, ignored);  // NOLINT(bugprone-unused-return-value): writes say MSG_DONTWAIT anyway
   const core::ClientId id = new_client_id();
-  auto session = std::make_unique<ControlSession>(id, is_admin(*credentials), refused, options_.limits, *this);
+  auto session = std::make_unique<ControlSession>(id, *credentials, admin, std::move(refused), options_.limits, *this);
+  ++clients_of_user_[credentials->uid];
   session->start(std::move(socket));
   sessions_.emplace(id, std::move(session));
+}
+
+/// Whoever steers the daemon gets in when programs have taken all the places, and no user takes them all from the others.
+std::string ControlServer::Impl::refusal(std::uint32_t user, bool admin) const {
+  const auto& limits = options_.limits;
+  const auto own = clients_of_user_.find(user);
+  if (sessions_.size() >= limits.max_clients + (admin ? limits.reserved_for_admins : 0)) {
+    return "this daemon serves " + std::to_string(limits.max_clients) + " clients at a time; come again later";
+  }
+  if (!admin && own != clients_of_user_.end() && own->second >= limits.max_clients_of_user) {
+    return "this daemon serves " + std::to_string(limits.max_clients_of_user) + " clients of one user at a time";
+  }
+  return {};
 }
 
 bool ControlServer::Impl::is_admin(const Credentials& credentials) const {
@@ -197,6 +221,9 @@ void ControlServer::Impl::reap() {
       std::erase(groups_.at(group).members, session);
     }
     std::erase(watchers_, session);
+    if (const auto own = clients_of_user_.find(session->user); --own->second == 0) {
+      clients_of_user_.erase(own);
+    }
     sessions_.erase(id);
     handler_.input(core::ClientGone{id});
   }
@@ -228,6 +255,23 @@ void ControlServer::Impl::end_of_turn() {
     }
   }
   dirty_.clear();
+  bound_backlog();
+}
+
+/// Who reads as fast as it comes has no backlog now. Of the others, the one that is furthest behind pays first.
+void ControlServer::Impl::bound_backlog() {
+  while (backlog_.bytes > options_.limits.max_backlog) {
+    const auto behind = [](const auto& entry) {
+      return entry.second->connection().is_open() ? entry.second->connection().backlog() : 0;
+    };
+    const auto last = std::ranges::max_element(sessions_, {}, behind);
+    if (last == sessions_.end() || behind(*last) == 0) {
+      return;
+    }
+    ++given_up_;
+    last->second->connection().give_up("you do not read: more than " + std::to_string(options_.limits.max_backlog) +
+                                       " bytes are waiting for all clients, and the most of them for you");
+  }
 }
 
 void ControlServer::Impl::tell_watchers(const pb::Event& event) {
@@ -243,6 +287,8 @@ void ControlServer::Impl::fill_status(pb::Status& status) {
   auto counters = handler_.counters();
   counters.emplace_back("clients_accepted", accepted_);
   counters.emplace_back("clients_turned_away", turned_away_);
+  counters.emplace_back("clients_given_up", given_up_);
+  counters.emplace_back("client_backlog_bytes", backlog_.bytes);
   fill(status, handler_.status(), handler_.info(), counters);
   const auto uptime = std::chrono::steady_clock::now() - started_;
   status.set_uptime_us(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(uptime).count()));

@@ -32,8 +32,11 @@ struct ControlLimits {
   std::size_t max_frame = (std::size_t{4} << 20U) + 65536;       ///< bytes of one binary frame, without its length
   std::size_t max_line = 2 * ((std::size_t{4} << 20U) + 65536);  ///< bytes of one JSON line
   std::size_t max_output = std::size_t{64} << 20U;               ///< bytes queued for one client before it is disconnected
+  std::size_t max_backlog = std::size_t{256} << 20U;  ///< bytes queued for all before the one with the most is disconnected
   std::size_t max_clients = 1024;
-  std::size_t max_groups = 256;      ///< groups of one connection
+  std::size_t max_clients_of_user = 768;  ///< of one user that is no admin
+  std::size_t reserved_for_admins = 16;   ///< above max_clients
+  std::size_t max_groups = 256;           ///< groups of one connection
   std::size_t max_requests = 65536;  ///< unanswered requests of one connection (a batch is one) before it is not read any more
 };
 

@@ -61,8 +61,8 @@ ControlSession::~ControlSession() {
 }
 
 void ControlSession::start(asio::local::stream_protocol::socket socket) {
-  connection_ = std::make_shared<ControlConnection>(std::move(socket), limits_, *this);
-  if (refused_) {
+  connection_ = std::make_shared<ControlConnection>(std::move(socket), limits_, home_.backlog(), *this);
+  if (!refusal_.empty()) {
     connection_->expire_after(std::chrono::seconds(1));
   }
   connection_->start();
@@ -71,11 +71,11 @@ void ControlSession::start(asio::local::stream_protocol::socket socket) {
 // ---- requests
 
 bool ControlSession::turned_away(std::uint64_t id) {
-  if (refused_) {
-    error(id, "too_many", "this daemon serves " + std::to_string(limits_.max_clients) + " clients at a time; come again later");
+  if (!refusal_.empty()) {
+    error(id, "too_many", refusal_);
     connection_->finish("too many clients");
   }
-  return refused_;
+  return !refusal_.empty();
 }
 
 void ControlSession::request(pb::Request& request) {

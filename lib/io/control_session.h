@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "io/control_connection.h"
 
@@ -22,6 +23,7 @@ class ControlSession final : public ControlConnection::User {
     Home(const Home&) = delete;
     Home& operator=(const Home&) = delete;
     virtual ControlHandler& handler() = 0;
+    virtual Backlog& backlog() = 0;
     virtual void fill_status(pb::Status& status) = 0;
     virtual void start_watch(ControlSession& session) = 0;  ///< sends the present state
     virtual void output_queued(ControlSession& session) = 0;
@@ -31,9 +33,10 @@ class ControlSession final : public ControlConnection::User {
     ~Home() = default;
   };
 
-  /// `refused`: there are too many clients; the first request is answered so and the connection closed.
-  ControlSession(core::ClientId id, bool admin, bool refused, const ControlLimits& limits, Home& home)
-      : id_(id), admin_(admin), refused_(refused), limits_(limits), home_(home) {}
+  /// `refusal`: why this client cannot be served; the first request is answered so and the connection closed. Empty: it can.
+  ControlSession(core::ClientId id, const Credentials& who, bool admin, std::string refusal, const ControlLimits& limits,
+                 Home& home)
+      : user(who.uid), id_(id), admin_(admin), refusal_(std::move(refusal)), limits_(limits), home_(home) {}
   ControlSession(const ControlSession&) = delete;
   ControlSession& operator=(const ControlSession&) = delete;
   ~ControlSession();
@@ -51,6 +54,7 @@ class ControlSession final : public ControlConnection::User {
   [[nodiscard]] ControlConnection& connection() { return *connection_; }
   [[nodiscard]] bool watching() const { return watching_; }
 
+  const std::uint32_t user;        ///< id
   std::set<core::GroupId> groups;  ///< the groups it is in; kept by the server
   bool dirty = false;              ///< waits for end_of_turn(); kept by the server
 
@@ -94,7 +98,7 @@ class ControlSession final : public ControlConnection::User {
 
   const core::ClientId id_;
   const bool admin_;
-  const bool refused_;
+  const std::string refusal_;
   const ControlLimits& limits_;
   Home& home_;
   std::shared_ptr<ControlConnection> connection_;

@@ -198,6 +198,12 @@ TEST_CASE("a reload applies what it can and says what it cannot") {
   CHECK_FALSE(reloader.reload());
 }
 
+TEST_CASE("what waits for all clients") {
+  CHECK(options_of({}).control.limits.max_backlog == std::size_t{256} << 20U);
+  CHECK(options_of({"--client-backlog", "5MiB"}).control.limits.max_backlog == std::size_t{5} << 20U);
+  CHECK(why_refused({"--client-backlog", "1MiB"}).find("max-message is 4MiB") != std::string::npos);
+}
+
 TEST_CASE("discovery") {
   CHECK_FALSE(options_of({}).discovery.on);
   const auto options = options_of({"--discover", "--cluster-name", "office", "--discovery-port", "99"}).discovery;

@@ -1,15 +1,13 @@
 // The control socket from outside: bytes in, bytes out.
 #include "io/control_server.h"
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <memory>
 
-#include "support/fake_daemon.h"
-#include "unit/io/control_raw_client.h"
+#include "unit/io/control_fixture.h"
 
 using namespace vsync;
 using namespace vsync::test;
@@ -18,51 +16,12 @@ using Catch::Matchers::StartsWith;
 
 namespace {
 
-io::ControlOptions options_at(const std::string& path) {
-  io::ControlOptions options;
-  options.path = path;
-  return options;
-}
-
 Result<io::Credentials> stranger(int) {
   return io::Credentials{54321, {54321}};
 }
 
 Result<io::Credentials> stranger_in_group_0(int) {
   return io::Credentials{54321, {54321, 0}};
-}
-
-struct Fixture {
-  TempDir dir;
-  std::string path = dir.file("control.sock");
-  FakeDaemon daemon{options_at(path)};
-};
-
-std::string body_of(std::initializer_list<std::string_view> messages) {
-  std::string body;
-  for (const auto message : messages) {
-    io::append_message(body, message);
-  }
-  return body;
-}
-
-pb::Request request(std::uint64_t id) {
-  pb::Request made;
-  made.set_id(id);
-  return made;
-}
-
-pb::Request join(std::uint64_t id, const std::string& group) {
-  auto made = request(id);
-  made.mutable_join()->set_group(group);
-  return made;
-}
-
-/// Joins and reads the view and the reply.
-void join(RawClient& client, const std::string& group) {
-  client.frame(join(1, group));
-  REQUIRE(client.read_frame()->event().has_group_view());
-  REQUIRE(client.read_frame()->has_join());
 }
 
 }  // namespace
@@ -154,16 +113,6 @@ TEST_CASE("a frame that is no request is refused and the next one is served") {
   status.mutable_status();
   client.frame(status);
   CHECK(client.read_frame()->id() == 5);
-}
-
-TEST_CASE("a line without end is refused at the bound") {
-  TempDir dir;
-  auto options = options_at(dir.file("s"));
-  options.limits.max_line = 1000;
-  FakeDaemon daemon(options);
-  RawClient client(dir.file("s"));
-  client.write("{" + std::string(2000, ' '));
-  CHECK_THAT(client.read_all(), Contains("too_large") && Contains("closing"));
 }
 
 TEST_CASE("members get their group's views and messages, each in its own encoding") {
@@ -426,122 +375,6 @@ TEST_CASE("a member is evicted by id or by name") {
   CHECK(client.read_line().value() == R"({"id":2,"evict":{}})");
   client.line(R"({"id":3,"evict":{"member":"gamma"}})");
   CHECK_THAT(client.read_line().value(), Contains("no_such_member"));
-}
-
-TEST_CASE("a client that does not read is told and disconnected, and the others go on") {
-  TempDir dir;
-  auto options = options_at(dir.file("s"));
-  options.limits.max_output = std::size_t{1} << 20U;
-  FakeDaemon daemon(options);
-  RawClient slow(dir.file("s"));
-  RawClient good(dir.file("s"));
-  join(slow, "g");
-  join(good, "g");
-  const std::string body = body_of({std::string(60000, 'x')});
-  int got = 0;
-  for (int i = 0; i < 40; ++i) {
-    daemon.run([&](FakeDaemon& fake) { fake.deliver("g", body, 1, true); });
-    got += good.read_frame()->event().message_batch().count() == 1 ? 1 : 0;
-  }
-  CHECK(got == 40);
-  // What was written before the end is whole.
-  std::optional<pb::Reply> last;
-  while (auto reply = slow.read_frame()) {
-    last = reply;
-  }
-  REQUIRE(last);
-  CHECK_THAT(last->event().closing().why(), Contains("you do not read"));
-  CHECK(good.read_frame()->event().group_view().left(0).reason() == "crashed");
-}
-
-TEST_CASE("a client that asks without reading is not read any more") {
-  TempDir dir;
-  auto options = options_at(dir.file("s"));
-  options.limits.max_output = std::size_t{1} << 20U;
-  FakeDaemon daemon(options);
-  RawClient client(dir.file("s"));
-  constexpr int kRequests = 3000;  // their replies are several times the bound
-  std::string lines;
-  for (int i = 1; i <= kRequests; ++i) {
-    lines += "{\"id\":" + std::to_string(i) + ",\"status\":{}}\n";
-  }
-  std::thread writer([&] { client.write(lines); });
-  for (int i = 1; i <= kRequests; ++i) {
-    const auto line = client.read_line();
-    REQUIRE(line);
-    REQUIRE_THAT(*line, StartsWith("{\"id\":" + std::to_string(i) + ","));
-  }
-  writer.join();
-}
-
-TEST_CASE("a paused client is not read until it is resumed") {
-  Fixture fixture;
-  RawClient client(fixture.path);
-  client.line(R"({"id":1,"hello":{}})");
-  REQUIRE(client.read_line());
-  fixture.daemon.run([](FakeDaemon& daemon) { daemon.server->apply(core::PauseClient{1, true}); });
-  client.line(R"({"id":2,"send":{"group":"nowhere"}})");
-  RawClient other(fixture.path);
-  other.line(R"({"id":1,"hello":{}})");
-  REQUIRE(other.read_line());
-  CHECK(fixture.daemon.run([](FakeDaemon& daemon) { return daemon.sends.size(); }) == 0);
-  fixture.daemon.run([](FakeDaemon& daemon) { daemon.server->apply(core::PauseClient{1, false}); });
-  CHECK_THAT(client.read_line().value(), Contains("no_such_group"));
-}
-
-TEST_CASE("too many clients are told so") {
-  TempDir dir;
-  auto options = options_at(dir.file("s"));
-  options.limits.max_clients = 20;
-  FakeDaemon daemon(options);
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (int i = 0; i < 20; ++i) {
-    clients.push_back(std::make_unique<RawClient>(dir.file("s")));
-    clients.back()->line(R"({"hello":{}})");
-    REQUIRE_THAT(clients.back()->read_line().value(), Contains("hello"));
-  }
-  RawClient refused(dir.file("s"));
-  refused.line(R"({"id":9,"hello":{}})");
-  CHECK_THAT(refused.read_all(), Contains(R"("id":9,"error":{"code":"too_many")") && Contains("closing"));
-  clients.front()->line(R"({"hello":{}})");
-  CHECK(clients.front()->read_line());
-}
-
-TEST_CASE("a connection is in a bounded number of groups") {
-  TempDir dir;
-  auto options = options_at(dir.file("s"));
-  options.limits.max_groups = 2;
-  FakeDaemon daemon(options);
-  RawClient client(dir.file("s"));
-  join(client, "a");
-  join(client, "b");
-  client.frame(join(3, "c"));
-  CHECK(client.read_frame()->error().code() == "too_many");
-}
-
-TEST_CASE("messages up to the limit pass and larger ones are refused") {
-  TempDir dir;
-  auto options = options_at(dir.file("s"));
-  options.limits.max_message = 100000;
-  FakeDaemon daemon(options);
-  RawClient client(dir.file("s"));
-  join(client, "g");
-  for (const std::size_t size : {std::size_t{100000}, std::size_t{100001}}) {
-    auto batch = request(size);
-    batch.mutable_send_batch()->set_group("g");
-    batch.mutable_send_batch()->set_count(1);
-    batch.mutable_send_batch()->set_body(body_of({std::string(size, 'x')}));
-    client.frame(batch);
-    auto reply = client.read_frame().value();
-    if (size == 100000) {
-      CHECK(reply.event().message_batch().body().size() == size + 4);
-      reply = client.read_frame().value();
-      CHECK(reply.has_send_batch());
-    } else {
-      CHECK(reply.error().code() == "too_large");
-    }
-    CHECK(reply.id() == size);
-  }
 }
 
 TEST_CASE("the socket file") {
