@@ -114,7 +114,7 @@ Problem explain(const pb::Error& error) {
       {"no_such_group", "'vsyncctl groups' lists the groups that have members."},
       {"no_such_member", "'vsyncctl members' lists the members."},
       {"no_quorum", "'vsyncctl status' tells who is missing."},
-      {"not_member", "fifo and causal need membership in the group; total does not."},
+      {"not_member", "'vsyncctl status' tells its state; 'vsyncctl join HOST' lets it join a cluster."},
       {"too_many", "Close other clients or come again later."},
       {"excluded", "The daemon joins again by itself; try again then."},
   };

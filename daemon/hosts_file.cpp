@@ -4,9 +4,13 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <set>
+#include <utility>
 
 namespace vsync::daemon {
 namespace {
+
+constexpr std::size_t kMostHosts = 4096;  // more are a mistake: a cluster has tens of members
 
 std::string trimmed(const std::string& line) {
   const auto text = line.substr(0, line.find('#'));
@@ -22,6 +26,7 @@ Result<std::vector<io::HostPort>> read_hosts(const std::string& path, std::uint1
     return fail("cannot read the hosts file '" + path + "': " + std::strerror(errno));
   }
   std::vector<io::HostPort> hosts;
+  std::set<std::pair<std::string, std::uint16_t>> known;
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {
     const auto text = trimmed(line);
@@ -32,10 +37,16 @@ Result<std::vector<io::HostPort>> read_hosts(const std::string& path, std::uint1
     if (!host || host->host.empty()) {
       return fail(path + ": line " + std::to_string(number) + ": " + (host ? "a host is expected" : host.error().message));
     }
-    if (std::ranges::find(hosts, *host) != hosts.end()) {
+    if (!known.emplace(host->host, host->port).second) {
       return fail(path + ": line " + std::to_string(number) + ": '" + text + "' is listed twice");
     }
+    if (hosts.size() == kMostHosts) {
+      return fail("the hosts file '" + path + "' names more than " + std::to_string(kMostHosts) + " hosts");
+    }
     hosts.push_back(std::move(*host));
+  }
+  if (file.bad()) {
+    return fail("cannot read the hosts file '" + path + "': " + std::strerror(errno));
   }
   if (hosts.empty()) {
     return fail("the hosts file '" + path + "' names no host");

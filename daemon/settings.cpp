@@ -192,6 +192,27 @@ std::string trimmed(std::string text) {
   return CLI::detail::trim(text);
 }
 
+/// Every quote in a value has its end on the line.
+bool quotes_closed(std::string_view value) {
+  char open = 0;
+  for (const char c : value) {
+    if (open != 0) {
+      open = c == open ? '\0' : open;
+    } else if (c == '"' || c == '\'') {
+      open = c;
+    } else if (c == '#') {
+      break;
+    }
+  }
+  return open == 0;
+}
+
+void check_quotes(std::string_view value, const std::string& where) {
+  if (!quotes_closed(value)) {
+    throw FileError(where + "a quote has no end: " + std::string(value));
+  }
+}
+
 /// The line of each key. CLI11 reads the values but remembers no lines.
 std::map<std::string, std::size_t> lines_of_keys(const std::string& text, const std::string& file) {
   std::map<std::string, std::size_t> lines;
@@ -202,6 +223,7 @@ std::map<std::string, std::size_t> lines_of_keys(const std::string& text, const 
     line = trimmed(line);
     const auto where = file + ": line " + std::to_string(number) + ": ";
     if (in_array) {
+      check_quotes(line, where);
       in_array = line.find(']') == std::string::npos;
       continue;
     }
@@ -213,6 +235,7 @@ std::map<std::string, std::size_t> lines_of_keys(const std::string& text, const 
       throw FileError(where + "'" + line + "' is no 'SETTING = VALUE'");
     }
     const auto value = trimmed(line.substr(equals + 1));
+    check_quotes(value, where);
     in_array = value.starts_with('[') && value.find(']') == std::string::npos;
     const auto [position, fresh] = lines.emplace(trimmed(line.substr(0, equals)), number);
     if (!fresh) {

@@ -235,7 +235,8 @@ Expected<Done> Client::Impl::wait(Predicate done, Clock::time_point deadline) {
   while (!done()) {
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
     if (left.count() <= 0) {
-      return Failure{connected_ ? "timeout" : "unreachable", connected_ ? "no answer in time" : lost_why_};
+      const bool there = socket_.fd() >= 0;  // somebody listens, but has not said hello perhaps
+      return Failure{there ? "timeout" : "unreachable", there ? "no answer in time" : lost_why_};
     }
     if (auto polled = poll(left); !polled) {
       return polled;

@@ -176,6 +176,9 @@ void Engine::start_node() {
   transport_.start();
   node_->start(now(), effects_);
   pump();
+  if (joining_) {
+    step(*joining_);
+  }
   if (options_.discovery.on && !view_ && !told_where_to_join_) {
     discovery_.seek(state_.identity.uuid);
   }

@@ -96,6 +96,7 @@ class Engine final : private io::TransportHandler,
   void apply(core::InputRefused& effect);
   void apply(core::Fatal& effect);
   void apply(core::Trace& effect);
+  void answered(core::ClientId client, core::RequestId request);
   void check_faults(const core::Frame& frame);
   void check_faults(const core::View& view);
 
@@ -148,7 +149,8 @@ class Engine final : private io::TransportHandler,
   core::Member self_;
   bool node_over_ = false;  // its last effect was executed: it goes after this step
   core::ViewPtr view_;
-  bool left_ = false;  // by command; waits for another one to join again
+  std::optional<core::AdminJoin> joining_;  // not answered yet; it outlives an incarnation that only gets its id
+  bool left_ = false;                       // by command; waits for another one to join again
   int identities_refused_ = 0;
 
   core::Effects effects_;

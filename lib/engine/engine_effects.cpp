@@ -166,13 +166,21 @@ void Engine::apply(core::PauseClient& effect) {
   control_->apply(effect);
 }
 
+void Engine::answered(core::ClientId client, core::RequestId request) {
+  if (joining_ && joining_->client == client && joining_->request == request) {
+    joining_.reset();
+  }
+}
+
 void Engine::apply(core::RequestDone& effect) {
+  answered(effect.client, effect.request);
   if (effect.client != 0) {
     control_->apply(effect);
   }
 }
 
 void Engine::apply(core::RequestRefused& effect) {
+  answered(effect.client, effect.request);
   if (effect.client != 0) {
     control_->apply(effect);
   } else {
@@ -185,6 +193,7 @@ void Engine::apply(core::RequestRefused& effect) {
 void Engine::apply(core::Excluded& effect) {
   log(Subsystem::membership)
       .warn("is excluded: {}; comes back in {} ms", effect.why, std::chrono::duration_cast<milliseconds>(effect.backoff).count());
+  joining_.reset();
   control_->apply(effect);
   if (terminating_) {
     return finish(ExitStatus::clean);  // it is out, as was wanted
@@ -215,6 +224,7 @@ void Engine::apply(core::IdentityRefused& effect) {
     if (options_.node == 0) {
       state_.identity.node = 0;  // it was given at a join: ask for another one
     }
+    joining_.reset();
     control_->incarnation_over("another daemon has this node id");
     return restart_node(options_.limits.suspect_after);
   }
@@ -223,12 +233,13 @@ void Engine::apply(core::IdentityRefused& effect) {
     state_.identity.node = effect.node;
   }
   state_.identity.incarnation = std::max(state_.identity.incarnation, effect.incarnation);
-  control_->incarnation_over("takes another identity");
+  control_->incarnation_over("takes another identity", io::ControlServer::Joins::go_on);
   restart_node(kIdentityPause * identities_refused_);
 }
 
 void Engine::apply(core::LeftCluster& effect) {
   log(Subsystem::membership).info("has left the cluster");
+  joining_.reset();
   control_->apply(effect);
   if (terminating_) {
     return finish(ExitStatus::clean);

@@ -93,14 +93,19 @@ void Engine::refused_discovery(const std::string& from, const std::string& why) 
 // ---------------------------------------------------------------- control socket
 
 void Engine::input(core::Input input) {
+  if (const auto* join = std::get_if<core::AdminJoin>(&input); join != nullptr && !joining_) {
+    joining_ = *join;
+  }
   if (!node_ && left_ && std::holds_alternative<core::AdminJoin>(input)) {
     state_.identity.incarnation += 1;  // I2: the one that left does not come back
     storage_->save(state_.identity, [this, join = std::move(input)](const Result<void>& saved) mutable {
-      if (saved && !finished_) {
-        if (!node_) {
-          start_node();
-        }
-        step(std::move(join));
+      if (!saved || finished_) {
+        return;
+      }
+      if (node_) {
+        step(std::move(join));  // another one was faster: this one is told so
+      } else {
+        start_node();
       }
     });
     return;
@@ -162,6 +167,7 @@ Result<void> Engine::cluster_join(const std::vector<std::string>& peers) {
     return fail("no peer to join through is named");
   }
   if (node_ && !pumping_ && node_->status(now()).role == core::Role::left) {
+    joining_.reset();
     control_->incarnation_over("it left its cluster");  // no need to linger (J8): what we know is stored
     node_.reset();
     stay_out();

@@ -71,7 +71,7 @@ class ControlServer::Impl final : public ControlSession::Home {
   void deliver(const core::DeliverMessages& effect);
   void tell_watchers(const pb::Event& event);
   void suspicion_changed(const core::SuspicionChanged& effect);
-  void incarnation_over(std::string_view why);
+  void incarnation_over(std::string_view why, Joins joins);
   void end_of_turn();
   void shut_down(std::string_view why);
 
@@ -397,7 +397,7 @@ void ControlServer::Impl::deliver(const core::DeliverMessages& effect) {
   }
 }
 
-void ControlServer::Impl::incarnation_over(std::string_view why) {
+void ControlServer::Impl::incarnation_over(std::string_view why, Joins joins) {
   for (const auto& [group, local] : std::exchange(groups_, {})) {
     pb::Event event;
     event.mutable_excluded()->set_group(local.view->name);
@@ -412,7 +412,7 @@ void ControlServer::Impl::incarnation_over(std::string_view why) {
   event.mutable_excluded()->set_why(why.data(), why.size());
   tell_watchers(event);
   for (const auto& [id, session] : sessions_) {
-    session->incarnation_over(std::string(why));
+    session->incarnation_over(std::string(why), joins);
   }
   view_.reset();
 }
@@ -495,8 +495,8 @@ void ControlServer::apply(const core::LeftCluster&) {
   incarnation_over("this daemon left the cluster");
 }
 
-void ControlServer::incarnation_over(std::string_view why) {
-  impl_->incarnation_over(why);
+void ControlServer::incarnation_over(std::string_view why, Joins joins) {
+  impl_->incarnation_over(why, joins);
 }
 
 void ControlServer::end_of_turn() {

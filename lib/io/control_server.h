@@ -124,7 +124,9 @@ class ControlServer {
 
   /// The Node is gone and another may follow: whatever is unanswered gets its answer (sends: unknown; the rest: `excluded`),
   /// members of groups get `excluded` and stay connected, nobody is paused any more. Call it before any effect of the next Node.
-  void incarnation_over(std::string_view why);
+  /// Joins of the cluster may go on: then an effect of the next Node answers them.
+  enum class Joins { end, go_on };
+  void incarnation_over(std::string_view why, Joins joins = Joins::end);
 
   /// Writes what was queued, one gathered write per connection, and lets go of closed connections. Call it after each turn of the
   /// event loop, when the core's effects are executed.

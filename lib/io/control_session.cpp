@@ -432,9 +432,11 @@ void ControlSession::pause(bool paused) {
   }
 }
 
-void ControlSession::incarnation_over(const std::string& why) {
+void ControlSession::incarnation_over(const std::string& why, ControlServer::Joins joins) {
   for (const auto& [request, pending] : std::exchange(unanswered_, {})) {
-    if (is_send(pending.kind)) {
+    if (pending.kind == pb::Request::kClusterJoin && joins == ControlServer::Joins::go_on) {
+      unanswered_.emplace(request, pending);
+    } else if (is_send(pending.kind)) {
       // The core answers the messages of one input in order, so the rest is at the end.
       core::SendOutcome unknown;
       unknown.count = pending.unanswered;

@@ -48,7 +48,7 @@ class ControlSession final : public ControlConnection::User {
   void done(const core::RequestDone& effect);
   void refused(const core::RequestRefused& effect);
   void pause(bool paused);
-  void incarnation_over(const std::string& why);
+  void incarnation_over(const std::string& why, ControlServer::Joins joins);
 
   [[nodiscard]] core::ClientId id() const { return id_; }
   [[nodiscard]] ControlConnection& connection() { return *connection_; }

@@ -151,7 +151,8 @@ Result<StartState> Storage::begin(core::NodeId node, const std::string& name) {
   const auto identity = load_identity();
   const auto acceptor = load_acceptor();
   if (hopeless(identity) || hopeless(acceptor)) {
-    return fail(path_ + "/" + (hopeless(identity) ? identity.error().message : acceptor.error().message));
+    const LoadError& error = hopeless(identity) ? identity.error() : acceptor.error();
+    return fail(path_ + (error.kind == LoadError::Kind::newer ? "/" : ": ") + error.message);
   }
 
   StartState state;

@@ -10,7 +10,7 @@ import subprocess
 import unittest
 
 from support.client import Refused
-from support.cluster import Cluster, vsyncctl
+from support.cluster import PORT, Cluster, vsyncctl
 from support.waiting import wait_until
 
 
@@ -126,6 +126,21 @@ class Rights(unittest.TestCase):
 
 
 class Operation(unittest.TestCase):
+    def test_join_returns_in_the_view_also_when_an_id_has_to_be_asked_for(self):
+        with Cluster(1) as cluster:
+            late = cluster.add(2).start()
+            wait_until("it runs", late.try_status)
+            evicted = vsyncctl(late, "evict", "n1")
+            self.assertEqual(evicted.returncode, 1)
+            self.assertIn("this daemon is in no view (not_member)", evicted.stderr)
+            self.assertIn("vsyncctl join", evicted.stderr)
+            done = vsyncctl(late, "join", f"{cluster.address(1)}:{PORT}")
+            self.assertEqual((done.returncode, done.stdout), (0, "joined\n"), done.stderr)
+            self.assertEqual(late.members(), ["n1", "n2"])
+            self.assertEqual(vsyncctl(late, "leave").returncode, 0)
+            self.assertEqual(vsyncctl(late, "join", f"{cluster.address(1)}:{PORT}").returncode, 0)
+            self.assertEqual(late.members(), ["n1", "n2"])
+
     def test_log_level_changes_at_run_time(self):
         with Cluster(1) as cluster:
             client = cluster.connect(1)

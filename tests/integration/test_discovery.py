@@ -67,7 +67,7 @@ class Discovery(unittest.TestCase):
         """`join` names a cluster: the network is not asked any more."""
         self.add(1).start("--bootstrap")
         self.cluster.wait_view([1])
-        lost = self.add(2, self.name + "-wrong").start("--id", 2)
+        lost = self.add(2, self.name + "-wrong").start()
         wait_until("it runs", lambda: (lost.try_status() or {}).get("state") == "joining")
         done = vsyncctl(lost, "join", f"{self.cluster.address(1)}:{PORT}")
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -118,8 +118,8 @@ struct Excluded {
   std::string why;
 };
 
-/// J3/I3: this identity may not join. incarnation: take one above it and come again. assign: take this node id. Else: stop,
-/// loudly.
+/// J3/I3: this identity may not join. incarnation: take one above it and come again. assign: take this node id. (An AdminJoin
+/// under way is not answered then: the next incarnation gets it anew.) Else: stop, loudly.
 struct IdentityRefused {
   RejectReason reason = RejectReason::full;
   NodeId node = 0;

@@ -178,6 +178,9 @@ void Node::Impl::refused(RejectReason reason, NodeId node, std::uint64_t incarna
   if (over_) {
     return;
   }
+  if (reason == RejectReason::assign_id || reason == RejectReason::incarnation_used) {
+    joining_.reset();  // the shell makes the next incarnation at once, and asks it to join
+  }
   end_outcomes(std::nullopt, "the cluster refused this daemon");
   emit(IdentityRefused{reason, node, incarnation});
   over_ = true;

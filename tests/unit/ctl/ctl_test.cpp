@@ -1,6 +1,8 @@
 // vsyncctl as its users see it: arguments and input in, text and exit status out.
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -235,6 +237,33 @@ TEST_CASE("a daemon that cannot be reached exits with 3 and says what to do") {
     CHECK(ctl.wait() == 3);
     CHECK_THAT(ctl.output, Contains("nobody") && Contains("running"));
   }
+}
+
+TEST_CASE("a daemon that is stopped leaves every command without an outcome") {
+  TempDir dir;
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  dir.file("s").copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(listener, 16) == 0);  // connections are taken, and nobody answers
+  for (auto command : {std::vector<std::string>{"status"},
+                       {"leader"},
+                       {"join", "h"},
+                       {"leave"},
+                       {"evict", "1"},
+                       {"watch"},
+                       {"listen", "g"},
+                       {"send", "g", "x"},
+                       {"send", "g", "x", "--service", "fifo"},
+                       {"log-level", "info"},
+                       {"reload"}}) {
+    INFO(command.front());
+    command.insert(command.end(), {"--timeout", "50ms"});
+    Ctl ctl(dir.file("s"), command);
+    CHECK(ctl.wait() == 4);
+  }
+  ::close(listener);
 }
 
 TEST_CASE("strangers are told that they may not") {

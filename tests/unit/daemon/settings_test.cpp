@@ -172,6 +172,29 @@ TEST_CASE("the hosts file gives id, founder, peers and address") {
   CHECK(why_refused({"--hosts", "/no/such/hosts"}).find("/no/such/hosts") != std::string::npos);
 }
 
+TEST_CASE("a hosts file that is a directory, or endless") {
+  CHECK(why_refused({"--hosts", "/tmp"}).find("cannot read the hosts file '/tmp': Is a directory") != std::string::npos);
+  std::string many;
+  for (int i = 0; i < 5000; ++i) {
+    many += "h" + std::to_string(i) + "\n";
+  }
+  const File file(many);
+  CHECK(why_refused({"--hosts", file.path(), "--name", "h1"}).find("more than 4096 hosts") != std::string::npos);
+}
+
+TEST_CASE("a quote in the configuration has its end on its line") {
+  for (const auto* bad :
+       {"name = \"a\n", "name = 'a\n", "name = \"a # b\n", "peer = [\"a, \"b\"]\n", "peer = [\n\"a\",\n\"b\n]\n"}) {
+    INFO(bad);
+    const File file(bad);
+    const auto why = why_refused({"--config", file.path()});
+    CHECK(why.find("a quote has no end") != std::string::npos);
+    CHECK(why.find(file.path() + ": line ") != std::string::npos);
+  }
+  const File good("name = \"it's\" # \"so\npeer = ['a', \"b\"]\n");
+  CHECK(options_of({"--config", good.path()}).name == "it's");
+}
+
 TEST_CASE("a bad hosts file names the line") {
   const auto refused = [](const std::string& text) {
     const File file(text);

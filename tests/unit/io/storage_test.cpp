@@ -252,7 +252,7 @@ TEST_CASE("a record that cannot be read stops the start") {
   fs::create_directory(scratch.file("acceptor"));  // read() says EISDIR, to root as well
   const auto state = opened(scratch).storage->begin(3, "host");
   REQUIRE_FALSE(state);
-  CHECK(state.error().message == scratch.state() + "/cannot read acceptor: Is a directory");
+  CHECK(state.error().message == scratch.state() + ": cannot read acceptor: Is a directory");
 }
 
 TEST_CASE("a second daemon is refused and told who is there") {
