@@ -34,12 +34,12 @@ Expected<Ticket> Client::try_post(std::string_view group, std::string_view messa
 
 Expected<Ticket> Client::post(std::string_view group, std::string_view message, const SendOptions& options,
                               std::optional<Milliseconds> timeout) {
-  return impl_->post(group, message, options, impl_->deadline(timeout));
+  return impl_->post(group, message, options, timeout);
 }
 
 Expected<Sent> Client::send(std::string_view group, std::string_view message, const SendOptions& options,
                             std::optional<Milliseconds> timeout) {
-  return impl_->send(group, message, options, impl_->deadline(timeout));
+  return impl_->send(group, message, options, timeout);
 }
 
 Expected<Done> Client::flush(std::optional<Milliseconds> timeout) {
@@ -54,7 +54,7 @@ Expected<DaemonStatus> Client::status(std::optional<Milliseconds> timeout) {
   return impl_->status(impl_->deadline(timeout));
 }
 
-Expected<Done> Client::poll(Milliseconds timeout) {
+Expected<Done> Client::poll(std::chrono::nanoseconds timeout) {
   return impl_->poll(timeout);
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <system_error>
 #include <utility>
 
@@ -18,7 +19,20 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds kFirstPause{50};
+constexpr std::chrono::hours kLongestWait{24};
 constexpr int kReadsPerTurn = 16;
+
+/// Waits with the clock's precision, or with that of milliseconds where the kernel is older than 5.11.
+int wait_for_events(int epoll, std::span<epoll_event> events, std::chrono::nanoseconds timeout) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+  const timespec limit{seconds.count(), (timeout - seconds).count()};
+  const int ready = ::epoll_pwait2(epoll, events.data(), static_cast<int>(events.size()), &limit, nullptr);
+  if (ready >= 0 || errno != ENOSYS) {
+    return ready;
+  }
+  const auto left = std::chrono::ceil<milliseconds>(timeout).count();
+  return ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), static_cast<int>(left));
+}
 
 Failure in_callback() {
   return {"in_callback", "a callback may not wait: use try_post, or do it after the callback"};
@@ -186,17 +200,24 @@ void Client::Impl::read() {
     }
     if (socket_.broken()) {
       lose("the daemon sent what is no frame");
+    } else if (!socket_.more()) {
+      return;
     }
   }
 }
 
-void Client::Impl::work() {
-  retry();
-  read();
+void Client::Impl::work(std::span<const epoll_event> events) {
+  for (const epoll_event& event : events) {
+    if (event.data.fd == timer_) {
+      retry();
+    } else if (event.data.fd == socket_.fd()) {
+      read();
+    }
+  }
   write();
 }
 
-Expected<Done> Client::Impl::poll(Milliseconds timeout) {
+Expected<Done> Client::Impl::poll(Nanoseconds timeout) {
   if (in_callback_) {
     return in_callback();
   }
@@ -208,9 +229,9 @@ Expected<Done> Client::Impl::poll(Milliseconds timeout) {
   }
   write();
   epoll_event events[2];
-  const auto limit = std::clamp<milliseconds::rep>(timeout.count(), 0, 1 << 30);
-  if (::epoll_wait(epoll_, events, 2, static_cast<int>(limit)) > 0) {
-    work();
+  const int ready = wait_for_events(epoll_, events, std::clamp<Nanoseconds>(timeout, Nanoseconds(0), kLongestWait));
+  if (ready > 0) {
+    work({events, static_cast<std::size_t>(ready)});
   }
   return Done{};
 }
@@ -233,7 +254,7 @@ Expected<Done> Client::Impl::wait(Predicate done, Clock::time_point deadline) {
     return in_callback();
   }
   while (!done()) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+    const auto left = deadline - Clock::now();
     if (left.count() <= 0) {
       const bool there = socket_.fd() >= 0;  // somebody listens, but has not said hello perhaps
       return Failure{there ? "timeout" : "unreachable", there ? "no answer in time" : lost_why_};
@@ -326,12 +347,21 @@ Expected<Ticket> Client::Impl::try_post(std::string_view group, std::string_view
     return Failure{"would_block", std::to_string(outbox_.unanswered_bytes()) + " bytes wait for their outcome"};
   }
   const Ticket ticket = outbox_.add(socket_, group, message, options);
-  watch_output();
+  if (in_event_loop_) {
+    watch_output();
+  }
   return ticket;
 }
 
+int Client::Impl::native_handle() {
+  in_event_loop_ = true;
+  watch_output();
+  return epoll_;
+}
+
 Expected<Ticket> Client::Impl::post(std::string_view group, std::string_view message, const SendOptions& options,
-                                    Clock::time_point deadline) {
+                                    const Timeout& timeout) {
+  std::optional<Clock::time_point> deadline;  // looking at the clock is a good part of what a small message costs
   for (;;) {
     auto ticket = try_post(group, message, options);
     if (ticket) {
@@ -347,18 +377,22 @@ Expected<Ticket> Client::Impl::post(std::string_view group, std::string_view mes
     const auto room = [&] {
       return connected_ && (outbox_.empty() || outbox_.unanswered_bytes() + Outbox::cost(message) <= options_.max_unanswered);
     };
-    if (auto waited = wait(room, deadline); !waited) {
+    if (!deadline) {
+      deadline = this->deadline(timeout);
+    }
+    if (auto waited = wait(room, *deadline); !waited) {
       return waited.failure();
     }
   }
 }
 
 Expected<Sent> Client::Impl::send(std::string_view group, std::string_view message, const SendOptions& options,
-                                  Clock::time_point deadline) {
+                                  const Timeout& timeout) {
   if (in_callback_) {
     return in_callback();
   }
-  auto ticket = post(group, message, options, deadline);
+  const auto deadline = this->deadline(timeout);
+  auto ticket = post(group, message, options, timeout);
   if (!ticket) {
     return ticket.failure();
   }

@@ -1,10 +1,13 @@
 // The machinery of vsync::Client.
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <chrono>
 #include <map>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +22,7 @@ class Client::Impl {
  public:
   using Clock = std::chrono::steady_clock;
   using Timeout = std::optional<Milliseconds>;
+  using Nanoseconds = std::chrono::nanoseconds;
 
   Impl(Handler& handler, Options options);
   Impl(const Impl&) = delete;
@@ -29,11 +33,11 @@ class Client::Impl {
   Expected<GroupView> join(std::string_view group, JoinOptions options, Clock::time_point deadline);
   Expected<Done> leave(std::string_view group, Clock::time_point deadline);
   Expected<Ticket> try_post(std::string_view group, std::string_view message, const SendOptions& options);
-  Expected<Ticket> post(std::string_view group, std::string_view message, const SendOptions& options, Clock::time_point deadline);
-  Expected<Sent> send(std::string_view group, std::string_view message, const SendOptions& options, Clock::time_point deadline);
+  Expected<Ticket> post(std::string_view group, std::string_view message, const SendOptions& options, const Timeout& timeout);
+  Expected<Sent> send(std::string_view group, std::string_view message, const SendOptions& options, const Timeout& timeout);
   Expected<Done> flush(Clock::time_point deadline);
   Expected<DaemonStatus> status(Clock::time_point deadline);
-  Expected<Done> poll(Milliseconds timeout);
+  Expected<Done> poll(Nanoseconds timeout);
   Expected<Done> run();
   void stop() { stopped_ = true; }
 
@@ -41,7 +45,8 @@ class Client::Impl {
     return Clock::now() + timeout.value_or(options_.timeout);
   }
   [[nodiscard]] const Outbox& outbox() const { return outbox_; }
-  [[nodiscard]] int native_handle() const { return epoll_; }
+  /// Whoever has it may wait there, so from now on it tells that there is something to write.
+  [[nodiscard]] int native_handle();
   [[nodiscard]] bool connected() const { return connected_; }
 
  private:
@@ -63,7 +68,7 @@ class Client::Impl {
   void retry_later();
   void retry();
   void send_join(const std::string& name, Group& group);
-  void work();
+  void work(std::span<const epoll_event> events);
   void write();
   void read();
   void watch_output();
@@ -94,6 +99,7 @@ class Client::Impl {
   bool connected_ = false;                                            ///< the daemon said hello
   bool attempted_ = false;
   bool watching_output_ = false;
+  bool in_event_loop_ = false;  ///< of the application
   bool in_callback_ = false;
   bool stopped_ = false;
   std::size_t max_message_ = std::size_t{4} << 20U;

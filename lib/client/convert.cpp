@@ -48,11 +48,14 @@ Fate to_fate(pb::Outcome outcome) {
 bool split_body(std::string_view body, std::uint32_t count, std::vector<std::string_view>& messages) {
   messages.clear();
   for (std::uint32_t i = 0; i < count; ++i) {
+    if (body.size() < 4) {
+      return false;
+    }
     std::size_t size = 0;
-    for (unsigned byte = 0; byte < 4 && byte < body.size(); ++byte) {
+    for (unsigned byte = 0; byte < 4; ++byte) {
       size |= static_cast<std::size_t>(static_cast<unsigned char>(body[byte])) << 8U * byte;
     }
-    if (body.size() < 4 || size > body.size() - 4) {
+    if (size > body.size() - 4) {
       return false;
     }
     messages.push_back(body.substr(4, size));

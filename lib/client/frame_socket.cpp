@@ -101,7 +101,9 @@ FrameSocket::Progress FrameSocket::read() {
     got_ -= std::exchange(used_, 0);
     input_.resize(std::max(input_.size(), got_ + kRead));
   }
-  const ssize_t got = ::recv(fd_, input_.data() + got_, input_.size() - got_, MSG_DONTWAIT);
+  const std::size_t space = input_.size() - got_;
+  const ssize_t got = ::recv(fd_, input_.data() + got_, space, MSG_DONTWAIT);
+  more_ = got == static_cast<ssize_t>(space);
   if (got <= 0) {
     return got < 0 && (errno == EAGAIN || errno == EINTR) ? Progress::blocked : Progress::lost;
   }

@@ -37,6 +37,8 @@ class FrameSocket {
   Progress write();
   /// Reads what is there, up to a bound.
   Progress read();
+  /// The last read took as much as it could: there may be more.
+  [[nodiscard]] bool more() const { return more_; }
   /// The next whole frame that was read; valid until the next call of read(). Sets lost() when the stream makes no sense.
   [[nodiscard]] std::optional<std::string_view> next_frame();
 
@@ -55,6 +57,7 @@ class FrameSocket {
   std::string input_;
   std::size_t used_ = 0;  ///< of input_
   std::size_t got_ = 0;   ///< of input_, read
+  bool more_ = false;
   bool broken_ = false;
 };
 

@@ -46,9 +46,10 @@ Ticket Outbox::add(FrameSocket& socket, std::string_view group, std::string_view
     group_ = group;
     options_ = options;
   }
-  for (unsigned i = 0; i < 4; ++i) {
-    body_ += static_cast<char>(message.size() >> 8U * i & 0xffU);
-  }
+  const auto size = message.size();
+  const char head[] = {static_cast<char>(size), static_cast<char>(size >> 8U), static_cast<char>(size >> 16U),
+                       static_cast<char>(size >> 24U)};
+  body_.append(head, sizeof head);
   body_ += message;
   ++body_count_;
   bytes_ += cost(message);

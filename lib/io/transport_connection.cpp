@@ -139,7 +139,7 @@ bool Connection::send(EncodedPtr frame, Lane lane) {
 void Connection::write() {
   auto keep = shared_from_this();
   while (queued_ > 0 && !blocked_ && state_ != State::closed) {
-    std::array<iovec, kMostParts> parts{};
+    std::array<iovec, kMostParts> parts;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled as far as it is used
     const auto [count, bytes] = gather(parts);
     msghdr message{};
     message.msg_iov = parts.data();

@@ -1,146 +1,226 @@
 #!/usr/bin/env python3
-"""Figures of three daemons on this machine, over loopback (`./dev bench`).
+"""Figures of three daemons on three hosts (network namespaces of this machine), beside those of Corosync and of bare TCP sockets
+in the same run (`./dev bench`; docs/benchmarks.md says what each figure means).
 
-Every daemon has one client in the group, a process of its own (vsync_load). A rate is what the slowest of the three was delivered,
-from the moment the first could start to the last delivery anywhere. Latency is open loop: from the moment a message was due to the
-sender's own delivery. Beside each rate stands the limit of this machine in the same minute: one process that writes the same
-messages to two TCP receivers, in writes of about 64 KiB, without any protocol. Medians of RUNS runs, least and most in brackets.
+Every node has a client in the group, a process of its own. A rate is what the slowest of them was delivered, from the first start
+to the last delivery anywhere. Latency is open loop: from the moment a message was due.
 """
 
-import itertools
-import json
-import os
-import re
-import statistics
-import subprocess
+import argparse
 import sys
-import time
 from pathlib import Path
 
-from support.cluster import BUILD, Cluster
-from support.frames import BinaryClient
-from support.waiting import pause
+import report
+from network import Network, require_root
+from results import Results
+from support.cluster import BUILD
+from support.waiting import pause, wait_until
+from systems import BareTcp, Corosync, Vsync, await_views, cpu_seconds, groups, memory_mib
 
-RUNS = 5
-NODES = (1, 2, 3)
-LOAD, RAW = BUILD / "tests/bench/vsync_load", BUILD / "tests/bench/vsync_raw"
+ONE, ALL = (1,), (1, 2, 3)
 # Bytes, messages in all. One run stays below what a daemon keeps for a client that lags behind: on a busy machine a client may
 # get no processor for a while.
 SIZES = ((64, 750_000), (1_000, 60_000), (10_000, 6_000), (100_000, 600), (1_000_000, 60))
-LIMIT = 60  # seconds for one run
-groups = (f"bench-{number}" for number in itertools.count(1))
+LATENCY_RATES = (200, 1_000, 5_000)
+SHAPES = (3, 5, 7, 16)
+SMALL = 64
+PATIENT = 10_000  # µs: the p99 that a paced rate may have
 
 
-def load(cluster, size, count, senders=NODES, rate=0, group=None, members=3):
-    """One run; returns what each client printed."""
-    group, each = group or next(groups), count // len(senders)
+class Bench:
+    def __init__(self, runs, quick):
+        self.runs, self.quick, self.results = runs, quick, Results()
 
-    def client(node):
-        return subprocess.Popen(
-            [LOAD, "--socket", cluster[node].socket, "--group", group, "--name", f"c{node}", "--members", str(members),
-             "--size", str(size), "--send", str(each if node in senders else 0), "--expect", str(each * len(senders)), "--rate", str(rate),
-             "--seconds", str(LIMIT)], stdout=subprocess.PIPE, text=True)
+    # ------------------------------------------------------------ rates
 
-    clients = [client(node) for node in NODES]
-    outputs = [process.communicate(timeout=2 * LIMIT)[0] for process in clients]
-    if any(process.returncode for process in clients):
-        raise SystemExit("a client failed")
-    return [json.loads(output) for output in outputs]
+    def throughput(self, system, budget=1.0):
+        """`budget`: how many of the messages a slower system gets."""
+        for size, count in SIZES[:3] if self.quick else SIZES:
+            for senders in (ONE, ALL):
+                count_now = max(30, int(count * budget)) // len(senders) * len(senders)
+                rates = []
+                for _ in range(self.runs):
+                    clients = system.load(size, count_now, senders)
+                    rates.append(clients[0]["delivered"] / (max(c["end"] for c in clients) - min(c["start"] for c in clients)))
+                    self.clients_peak = max(self.clients_peak, *(c["peak_kib"] / 1024 for c in clients))
+                self.results.add(rates, part="throughput", system=system.name, figure="delivered everywhere", unit="msg/s",
+                                 size=size, senders=len(senders))
 
+    def bare_throughput(self, tcp):
+        for size, count in SIZES[:3] if self.quick else SIZES:
+            batched = max(1, 65_536 // size)
+            for figure, batch in (("batched", batched), ("one write each", 1)):
+                many = count if batch > 1 or size > 1_000 else count // 10
+                self.results.add([tcp.rate(size, many, batch) for _ in range(self.runs)], part="throughput", system="bare TCP",
+                                 figure=figure, unit="msg/s", size=size)
 
-def throughput(cluster, size, count, senders):
-    """Messages per second."""
-    results = load(cluster, size, count, senders)
-    return results[0]["delivered"] / (max(r["end"] for r in results) - min(r["start"] for r in results))
+    # ------------------------------------------------------------ latency
 
+    def latency(self, system, rates):
+        for rate in rates:
+            count = min(max(400, rate), 200_000)
+            runs = [system.load(SMALL, count, ONE, rate) for _ in range(self.runs)]
+            for whose, figure in (("own_us", "due to own delivery"), ("others_us", "due to delivery elsewhere")):
+                node = 0 if whose == "own_us" else 1
+                for part in ("p50", "p99", "p999"):
+                    self.results.add([run[node][whose][part] for run in runs], part="latency", system=system.name,
+                                     figure=figure, unit="µs", rate=rate, percentile=part)
 
-def raw(size, count):
-    """Messages per second through bare sockets."""
-    return float(subprocess.run([RAW, str(size), str(count), str(max(1, 65_536 // size))], capture_output=True, check=True).stdout)
-
-
-def cpu_seconds(daemon):
-    """Time that all threads of the process have run."""
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{daemon.pid}/task").iterdir()) / 1e9
-
-
-def idle_cpu(cluster, seconds=5):
-    """Percent of one core, each daemon."""
-    before = [cpu_seconds(cluster[n]) for n in NODES]
-    start = time.monotonic()
-    pause(seconds)
-    elapsed = time.monotonic() - start
-    return [100 * (cpu_seconds(cluster[n]) - b) / elapsed for n, b in zip(NODES, before)]
-
-
-def peak_mib(daemon):
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{daemon.pid}/status").read_text())[1]) / 1024
-
-
-def failover(victim):
-    """Milliseconds: kill -9 to the next view at the slowest client, and start of the process to the view with it again."""
-    with Cluster(3, event_logs=False) as cluster:
-        watchers = [cluster.connect(n) for n in NODES if n != victim]
-        for watcher in watchers:
-            watcher.request("watch")
-
-        def milliseconds(act, members):
-            """From an act to the view of so many members at the slowest watcher."""
-            seen = [len(watcher.events) for watcher in watchers]
-            moment = time.monotonic()
-            act()
-            times = [w.event("view", lambda v: len(v["members"]) == members, since=s)[0] for w, s in zip(watchers, seen)]
-            return (max(times) - moment) * 1000
-
-        return milliseconds(cluster[victim].kill, 2), milliseconds(lambda: cluster.restart(victim), 3)
-
-
-def flood():
-    """Three clients send 100,000 messages of 100 bytes each, at once, while a fourth member reads nothing."""
-    with Cluster(3, event_logs=False) as cluster:
-        group, stalled = next(groups), BinaryClient(cluster[2].socket)
-        stalled.join(group, "stalled")
-        results = load(cluster, 100, 300_000, group=group, members=4)
-        stalled.close()
-        return ([peak_mib(cluster[n]) for n in NODES], [r["rss_kib"] / 1024 for r in results])
-
-
-def row(what, values, unit, digits=0, limit=()):
-    values = sorted(values)
-    median = statistics.median(values)
-    ratio = f"  {median / statistics.median(limit):5.2f} of bare TCP" if limit else ""
-    spread = f"({values[0]:,.{digits}f} … {values[-1]:,.{digits}f})"
-    print(f"{what:<50} {median:>12,.{digits}f} {unit:<6} {spread:<26}{ratio}", flush=True)
-
-
-def measure_load():
-    with Cluster(3, event_logs=False) as cluster:
-        row("idle, resident memory of a daemon", [cluster[n].resident_bytes() / 2**20 for n in NODES], "MiB", 1)
-        row("idle, CPU of a daemon", idle_cpu(cluster), "%", 2)
-        for size, count in SIZES:
-            limit = [raw(size, count) for _ in range(RUNS)]
-            for senders in (NODES[:1], NODES):
-                rates = [throughput(cluster, size, count, senders) for _ in range(RUNS)]
-                what = f"{size:,} B, total, {'one sends' if len(senders) == 1 else 'all send'}"
-                row(what, rates, "msg/s", 0, limit)
-                row("", [rate * size / 1e6 for rate in rates], "MB/s")
-        for rate, count in ((200, 400), (100_000, 100_000), (300_000, 300_000)):
-            runs = [load(cluster, 64, count, NODES[:1], rate)[0] for _ in range(RUNS)]
+    def bare_latency(self, tcp):
+        for rate in LATENCY_RATES:
+            runs = [tcp.round_trips(SMALL, max(400, rate), rate) for _ in range(self.runs)]
             for part in ("p50", "p99", "p999"):
-                row(f"due to own delivery, {rate:,} msg/s of 64 B, {part}", [r[f"{part}_us"] for r in runs], "µs")
-        row("resident memory of a daemon after all that", [cluster[n].resident_bytes() / 2**20 for n in NODES], "MiB", 1)
+                self.results.add([run[part] for run in runs], part="latency", system="bare TCP", figure="due to both echoes",
+                                 unit="µs", rate=rate, percentile=part)
+
+    def highest_rate(self, system, start):
+        """The highest paced rate whose p99 stays below PATIENT: doubled until it fails, then halved in between three times."""
+        def holds(rate):
+            run = system.load(SMALL, int(max(400, rate // 2)), ONE, rate)
+            return run[0]["own_us"]["p99"] < PATIENT and run[0]["delivered"] / (run[0]["end"] - run[0]["start"]) > 0.95 * rate
+
+        def search():
+            low, high = 0, start
+            while holds(high):
+                low, high = high, 2 * high
+            for _ in range(3):
+                middle = (low + high) // 2
+                low, high = (middle, high) if holds(middle) else (low, middle)
+            return low
+
+        self.results.add([search() for _ in range(self.runs)], part="latency", system=system.name,
+                         figure="highest paced rate with p99 below 10 ms", unit="msg/s")
+
+    # ------------------------------------------------------------ views
+
+    def failover(self, system, runs, pauses):
+        """kill -9 of a daemon to the view at the last client of the others; its start to the view with its client again."""
+        group, watchers = next(groups), {}
+        try:
+            for node in system.nodes:
+                watchers[node] = system.watch(node, group)
+            await_views(watchers.values(), 3)
+            for victim, who in ((1, "first node"), (3, "last node")):
+                killed, joined = zip(*[self._kill(system, watchers, victim, group) for _ in range(runs)])
+                self.results.add(killed, part="failover", system=system.name, figure=f"kill -9 of the {who} to the view", unit="ms")
+                self.results.add(joined, part="failover", system=system.name, figure=f"restart of the {who} to the view", unit="ms")
+            if pauses:
+                self.results.add([self._pause(system, watchers, 3) for _ in range(runs)], part="failover", system=system.name,
+                                 figure="pause of the last node to the view", unit="ms")
+        finally:
+            for watcher in watchers.values():
+                watcher.close()
+
+    def _kill(self, system, watchers, victim, group):
+        others = [watcher for node, watcher in watchers.items() if node != victim]
+        moment = report.now()
+        if system.name == "vsyncd":
+            system[victim].kill()
+        else:
+            system.kill(victim)
+        killed = await_views(others, 2, moment) - moment
+        watchers[victim].close()
+        moment = report.now()
+        system.restart(victim)
+        watchers[victim] = system.watch(victim, group)
+        return killed * 1000, (await_views(watchers.values(), 3, moment) - moment) * 1000
+
+    @staticmethod
+    def _pause(system, watchers, victim):
+        others = [watcher for node, watcher in watchers.items() if node != victim]
+        moment = report.now()
+        system[victim].pause()
+        seen = await_views(others, 2, moment)
+        system[victim].resume()
+        await_views(watchers.values(), 3, seen)
+        return (seen - moment) * 1000
+
+    # ------------------------------------------------------------ cost
+
+    def idle(self, system):
+        seconds = 3 if self.quick else 10
+        before = [cpu_seconds(pid) for pid in system.pids()]
+        pause(seconds)
+        self.results.add([100 * (cpu_seconds(pid) - b) / seconds for pid, b in zip(system.pids(), before)], part="cost",
+                         system=system.name, figure="idle daemon, of one core", unit="%")
+        self.results.add([memory_mib(pid, "VmRSS") for pid in system.pids()], part="cost", system=system.name,
+                         figure="idle daemon, resident", unit="MiB")
+
+    def peaks(self, system, when):
+        self.results.add([memory_mib(pid) for pid in system.pids()], part="cost", system=system.name,
+                         figure=f"daemon, most resident, {when}", unit="MiB")
+        self.results.add([self.clients_peak], part="cost", system=system.name, figure=f"client, most resident, {when}", unit="MiB")
+        self.clients_peak = 0.0
+
+    def shape(self, network, size):
+        """What a message costs all daemons together, by their number."""
+        with Vsync(network, size) as system:
+            frames, cpu, rates, big = [], [], [], []
+            for _ in range(self.runs):
+                before = system.frames(), sum(cpu_seconds(pid) for pid in system.pids())
+                system.load(SMALL, 1_000, ONE, 1_000)
+                frames.append((system.frames() - before[0]) / 1_000)
+                cpu.append((sum(cpu_seconds(pid) for pid in system.pids()) - before[1]) * 1e6 / 1_000)
+                for wanted, bytes_each, count in ((rates, SMALL, 300_000), (big, 10_000, 3_000)):
+                    clients = system.load(bytes_each, count, ONE)
+                    wanted.append(count / (max(c["end"] for c in clients) - min(c["start"] for c in clients)))
+                    self.clients_peak = max(self.clients_peak, *(c["peak_kib"] / 1024 for c in clients))
+            for values, figure, unit in ((frames, "frames of all daemons for a message, 1,000/s", "frames"),
+                                         (cpu, "CPU of all daemons for a message, 1,000/s", "µs"),
+                                         (rates, "64 B, one sends", "msg/s"), (big, "10,000 B, one sends", "msg/s")):
+                self.results.add(values, part="shape", system="vsyncd", figure=figure, unit=unit, daemons=size)
+            self.peaks(system, f"{size} daemons")
+
+    # ------------------------------------------------------------ all of it
+
+    def run(self):
+        self.clients_peak = 0.0
+        with Network(3) as network:
+            with BareTcp(network) as tcp:
+                self.bare_throughput(tcp)
+                self.bare_latency(tcp)
+            with Vsync(network, 3) as system:
+                self.idle(system)
+                self.throughput(system)
+                half = self.results.find(part="throughput", system="vsyncd", size=SMALL, senders=1).median / 2
+                self.latency(system, (*LATENCY_RATES, round(half, -4)) if not self.quick else (200,))
+                self.highest_rate(system, 50_000)
+                self.peaks(system, "after the load")
+                self.failover(system, self.runs, pauses=True)
+            for transport in ("knet", "udpu") if not self.quick else ("knet",):
+                with Corosync(network, 3, transport) as system:
+                    self.corosync(system)
+        for size in SHAPES if not self.quick else (3, 5):
+            with Network(size) as network:
+                self.shape(network, size)
+
+    def corosync(self, system):
+        system.load(SMALL, 30, ONE)  # waits until all three are there
+        self.idle(system)
+        self.throughput(system, 0.05)
+        self.latency(system, LATENCY_RATES if not self.quick else (200,))
+        self.peaks(system, "after the load")
+        if not self.quick:
+            self.highest_rate(system, 5_000)
+            self.failover(system, 2, pauses=False)
 
 
 def main():
-    print(f"three daemons and three clients over loopback, {os.cpu_count()} cores, median of {RUNS} runs (least … most)\n")
-    measure_load()
-    for victim, who in ((1, "leader"), (3, "other")):
-        times = [failover(victim) for _ in range(RUNS)]
-        row(f"kill -9 of the {who} to the next view at clients", [t[0] for t in times], "ms", 1)
-        row(f"start of the {who} again to the view with it", [t[1] for t in times], "ms", 1)
-    daemons, clients = flood()
-    row("3 × 100,000 × 100 B, one client stalled: daemons", daemons, "MiB", 1)
-    row("  the three clients that read", clients, "MiB", 1)
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a short look: one run, fewer sizes and hosts")
+    parser.add_argument("--runs", type=int, help="runs of each figure (default 5)")
+    parser.add_argument("--write", action="store_true", help="put the tables and plots into docs/benchmarks.md")
+    options = parser.parse_args()
+    require_root()
+    bench = Bench(options.runs or (1 if options.quick else 5), options.quick)
+    print(f"{report.machine()}; median of {bench.runs} runs (least … most)\n", flush=True)
+    started = report.now()
+    bench.run()
+    lines = BUILD / "bench.jsonl"
+    bench.results.write(lines)
+    print(f"\n{report.now() - started:.0f} s; all values of all runs: {lines}")
+    if options.write:
+        report.write(bench.results, Path(__file__).resolve().parents[2] / "docs", bench.runs)
     return 0
 
 

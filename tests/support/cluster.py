@@ -53,10 +53,11 @@ class Daemon:
         self.process = None
         self.keep = False
         self.logs_events = True
+        self.runner = []  # what to put before the command
 
     def command(self, *more):
         events = ["--event-log", str(self.event_log), "--event-log-format", "json"] if self.logs_events else []
-        return [str(VSYNCD), "--name", self.name, "--listen", f"{self.address}:{PORT}", "--advertise", f"{self.address}:{PORT}",
+        return [*self.runner, str(VSYNCD), "--name", self.name, "--listen", f"{self.address}:{PORT}", "--advertise", f"{self.address}:{PORT}",
                 "--state-dir", str(self.state_dir), "--socket", str(self.socket), *events, *self.settings, *map(str, more)]
 
     def start(self, *more):

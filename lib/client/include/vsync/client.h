@@ -210,7 +210,7 @@ class VSYNC_API Client {
 
   /// Does what there is to do and calls back; waits up to `timeout` for the first thing to do. Failure: disconnected and not to
   /// be reconnected.
-  Expected<Done> poll(Milliseconds timeout = Milliseconds(0));
+  Expected<Done> poll(std::chrono::nanoseconds timeout = {});
   /// poll() until stop() or failure.
   Expected<Done> run();
   void stop();
