@@ -47,6 +47,10 @@ void add_status_commands(Commands& commands);     ///< status, members, view, le
 void add_cluster_commands(Commands& commands);    ///< join, leave, evict
 void add_stream_commands(Commands& commands);     ///< watch, listen
 void add_send_command(Commands& commands);        ///< send
+void add_bench_command(Commands& commands);       ///< bench
 void add_operation_commands(Commands& commands);  ///< log-level, reload, version
+
+/// "5s", "300ms", "2min"; a bare number is seconds. Returns what is wrong with it, or nothing.
+[[nodiscard]] std::string parse_duration(const std::string& text, Milliseconds& duration);
 
 }  // namespace vsync::ctl

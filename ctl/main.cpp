@@ -11,30 +11,13 @@
 namespace vsync::ctl {
 namespace {
 
-/// "5s", "300ms", "2min"; a bare number is seconds.
-std::string parse_duration(const std::string& text, Milliseconds& duration) {
-  struct Unit {
-    std::string_view name;
-    Milliseconds::rep milliseconds;
-  };
-  static constexpr Unit kUnits[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60'000}, {"min", 60'000}, {"h", 3'600'000}};
-  Milliseconds::rep number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  for (const auto& unit : kUnits) {
-    if (error == std::errc() && unit.name == end && number > 0 && number <= 24 * 3'600'000 / unit.milliseconds) {
-      duration = Milliseconds(number * unit.milliseconds);
-      return {};
-    }
-  }
-  return "'" + text + "' is no time: write 5s, 300ms or 2min, up to 24h";
-}
-
 Commands all_commands() {
   Commands commands;
   add_status_commands(commands);
   add_cluster_commands(commands);
   add_stream_commands(commands);
   add_send_command(commands);
+  add_bench_command(commands);
   add_operation_commands(commands);
   return commands;
 }
@@ -87,6 +70,23 @@ int run(int argc, char** argv) {
 }
 
 }  // namespace
+
+std::string parse_duration(const std::string& text, Milliseconds& duration) {
+  struct Unit {
+    std::string_view name;
+    Milliseconds::rep milliseconds;
+  };
+  static constexpr Unit kUnits[] = {{"", 1000}, {"s", 1000}, {"ms", 1}, {"m", 60'000}, {"min", 60'000}, {"h", 3'600'000}};
+  Milliseconds::rep number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  for (const auto& unit : kUnits) {
+    if (error == std::errc() && unit.name == end && number > 0 && number <= 24 * 3'600'000 / unit.milliseconds) {
+      duration = Milliseconds(number * unit.milliseconds);
+      return {};
+    }
+  }
+  return "'" + text + "' is no time: write 5s, 300ms or 2min, up to 24h";
+}
 
 Outcome<pb::Reply> Context::ask(pb::Request& request) const {
   auto daemon = Daemon::connect(socket);

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "bench_report.h"
 #include "vsync/control/v1/control.pb.h"
 
 namespace vsync::ctl {
@@ -31,8 +32,13 @@ class Renderer {
   virtual void reloaded(const pb::ReloadReply& reply) = 0;
   /// `daemon` is empty when none answers.
   virtual void version(std::string_view program, std::string_view daemon) = 0;
+  virtual void bench(const BenchReport& report) = 0;
   virtual void done(std::string_view what) = 0;
 };
+
+/// Several lines for people, or one object without line end.
+[[nodiscard]] std::string bench_text(const BenchReport& report);
+[[nodiscard]] std::string bench_json(const BenchReport& report);
 
 [[nodiscard]] std::unique_ptr<Renderer> make_text_renderer(std::ostream& out, bool colour);
 [[nodiscard]] std::unique_ptr<Renderer> make_json_renderer(std::ostream& out);

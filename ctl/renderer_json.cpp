@@ -43,6 +43,7 @@ class JsonRenderer final : public Renderer {
   void version(std::string_view program, std::string_view daemon) override {
     line("{\"vsyncctl\":\"" + std::string(program) + "\",\"vsyncd\":\"" + std::string(daemon) + "\"}");
   }
+  void bench(const BenchReport& report) override { line(bench_json(report)); }
   void done(std::string_view) override { line("{}"); }
 
  private:

@@ -113,6 +113,7 @@ class TextRenderer final : public Renderer {
   void sent(std::uint64_t first, const pb::SendBatchReply& reply) override;
   void reloaded(const pb::ReloadReply& reply) override;
   void version(std::string_view program, std::string_view daemon) override;
+  void bench(const BenchReport& report) override { out_ << bench_text(report); }
   void done(std::string_view what) override { out_ << what << '\n'; }
 
  private:

@@ -195,6 +195,36 @@ TEST_CASE("send tells outcomes and exits by them") {
   CHECK(listener.wait() == 0);
 }
 
+TEST_CASE("bench tells rate, percentiles and a histogram") {
+  Fixture fixture;
+  const auto text = fixture.run({"bench", "g", "--rate", "500", "--size", "100", "--duration", "300ms"});
+  CHECK_THAT(text, Contains("messages of 100 bytes, total, to group g with 1 members"));
+  CHECK_THAT(text, Contains("p50") && Contains("p99.9") && Contains("up to"));
+  CHECK_THAT(text, !Contains("not delivered"));
+  CHECK(fixture.daemon.run([](FakeDaemon& daemon) { return daemon.sends.back().body.size(); }) % 104 == 0);
+
+  const auto full = fixture.run({"bench", "g", "--rate", "0", "--service", "fifo", "--duration", "100ms", "--json"});
+  CHECK_THAT(full,
+             Contains(R"("service":"fifo")") && Contains(R"("latency_us":{"p50":)") && Contains(R"("histogram":[{"up_to_us":)"));
+  CHECK_THAT(full, Contains(R"("not_delivered":0,"unknown":0)"));
+}
+
+TEST_CASE("bench says how many outcomes it does not know") {
+  Fixture fixture;
+  fixture.daemon.run([](FakeDaemon& daemon) { daemon.hold_sends = true; });
+  const auto text = fixture.run({"bench", "g", "--rate", "100", "--duration", "50ms", "--timeout", "50ms"}, 4);
+  CHECK_THAT(text, Contains("outcome unknown: ") && Contains("timeout"));
+}
+
+TEST_CASE("bench is stopped by an interruption, and reports") {
+  Fixture fixture;
+  Ctl bench(fixture.path, {"bench", "g", "--rate", "100", "--duration", "1h"});
+  bench.expect("messages delivered");
+  bench.interrupt();
+  CHECK(bench.wait() == 0);
+  CHECK_THAT(bench.output, Contains("latency, from when a message was due"));
+}
+
 TEST_CASE("listen joins again when the daemon was excluded") {
   Fixture fixture;
   Ctl listener(fixture.path, {"listen", "g", "--json"});
