@@ -62,7 +62,7 @@ Result<std::size_t> find_own_line(const std::vector<io::HostPort>& hosts, const 
     }
     return own.id - 1;
   }
-  // The most telling first: an address that we use, then our name, then the machine's.
+  // The most telling first: an address that we use, then our name, then the machine's, then its addresses.
   for (const auto& address : own.addresses) {
     if (const auto line = std::ranges::find(hosts, address); line != hosts.end()) {
       return static_cast<std::size_t>(line - hosts.begin());
@@ -74,8 +74,13 @@ Result<std::size_t> find_own_line(const std::vector<io::HostPort>& hosts, const 
       return static_cast<std::size_t>(line - hosts.begin());
     }
   }
+  for (const auto& address : own.interfaces) {
+    if (const auto line = std::ranges::find(hosts, address); line != hosts.end()) {
+      return static_cast<std::size_t>(line - hosts.begin());
+    }
+  }
   return fail("the hosts file '" + path + "' has no line for this host: looked for '" + own.name + "' (--name), '" +
-              own.host_name + "' (host name) and the addresses of --listen and --advertise; or give --id");
+              own.host_name + "' (host name) and the addresses of --listen, --advertise and this host; or give --id");
 }
 
 }  // namespace vsync::daemon

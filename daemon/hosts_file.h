@@ -15,10 +15,11 @@ namespace vsync::daemon {
 
 /// By what a daemon finds its own line.
 struct OwnNames {
-  std::uint32_t id = 0;                 ///< as set, 0 = not
-  std::string name;                     ///< --name
-  std::string host_name;                ///< of the machine
-  std::vector<io::HostPort> addresses;  ///< --listen and --advertise, where they name a host
+  std::uint32_t id = 0;                       ///< as set, 0 = not
+  std::string name;                           ///< --name
+  std::string host_name;                      ///< of the machine
+  std::vector<io::HostPort> addresses;        ///< --listen and --advertise, where they name a host
+  std::vector<io::HostPort> interfaces = {};  ///< what we listen on when --listen names no host
 };
 
 /// Index of the line that is this daemon. An error says what was looked for.

@@ -62,7 +62,8 @@ void share_descriptors(io::ControlLimits& limits) {
 }
 
 int end_with(ExitStatus status, const std::string& message) {
-  std::fprintf(stderr, "vsyncd: %s\n", message.c_str());
+  const char* level = io::systemd::logs_to_journal() ? "<3>" : "";  // an error, to sd-daemon(3)
+  std::fprintf(stderr, "%svsyncd: %s\n", level, message.c_str());
   return static_cast<int>(status);
 }
 

@@ -27,11 +27,21 @@ std::string host_name() {
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
-/// The first address of this host that others can use; loopback when there is none.
+/// The addresses of this host that others can use.
+std::vector<std::string> own_addresses() {
+  std::vector<std::string> found;
+  for (const auto& network : io::local_networks()) {
+    if (!network.loopback) {
+      found.push_back(network.address.to_string());
+    }
+  }
+  return found;
+}
+
+/// Loopback when there is no other.
 std::string first_address() {
-  const auto networks = io::local_networks();
-  const auto found = std::ranges::find(networks, false, &io::LocalNetwork::loopback);
-  return found == networks.end() ? "127.0.0.1" : found->address.to_string();
+  const auto addresses = own_addresses();
+  return addresses.empty() ? "127.0.0.1" : addresses.front();
 }
 
 // Every text was checked when it was read: the parsers cannot fail below.
@@ -76,6 +86,11 @@ Result<void> apply_hosts(engine::Options& options, const Settings& settings) {
   for (const auto& address : {options.transport.listen, io::HostPort{options.advertise.host, options.advertise.port}}) {
     if (!address.host.empty()) {
       own.addresses.push_back(address);
+    }
+  }
+  if (options.transport.listen.host.empty()) {
+    for (const auto& address : own_addresses()) {
+      own.interfaces.push_back({address, options.transport.listen.port});
     }
   }
   const auto line = find_own_line(*hosts, own, path);

@@ -167,11 +167,11 @@ void Engine::start_node() {
   const auto config = make_config();
   node_ = std::make_unique<core::Node>(config);
   left_ = false;
-  log(Subsystem::membership)
+  log(Subsystem::membership, "start", self_.pid)
       .info("starts as {} ({}) at {}:{}", core::to_string(self_.pid), self_.name, self_.address.host, self_.address.port);
   if (!config.join && !config.bootstrap && !config.found_if_alone && !config.restored.decided) {
     log(Subsystem::membership)
-        .warn("belongs to no cluster: found one with --bootstrap, or join one with --peer, --discover or vsyncctl join");
+        .warn("belongs to no cluster: found one (--bootstrap, --hosts) or join one (--peer, --discover, vsyncctl join)");
   }
   transport_.start();
   node_->start(now(), effects_);
@@ -191,6 +191,7 @@ void Engine::restart_node(core::Duration backoff) {
   node_over_ = true;
   view_.reset();
   discovery_.rest();
+  tell_status();
   transport_.stop("starts again as a new incarnation");
   state_.identity.incarnation += 1;  // I2
   storage_->save(state_.identity, [this, backoff](const Result<void>& saved) {
@@ -276,7 +277,7 @@ void Engine::finish(ExitStatus status) {
 
 /// A fault point: dies like a process that is killed, but for its last words.
 void Engine::crash(const std::string& why) {
-  log(Subsystem::membership).warn("crashing: {}", why);
+  log(Subsystem::membership, "crashing", self_.pid).warn("crashing: {}", why);
   if (event_log_) {
     event_log_->crashing(self_.pid);
     static_cast<void>(event_log_->flush());
@@ -299,12 +300,17 @@ void Engine::feed_watchdog() {
   });
 }
 
+/// One line for `systemctl status`.
 void Engine::tell_status() {
-  if (!view_) {
-    return io::systemd::status(node_ ? "in no view yet" : "outside of the cluster");
+  if (!node_ || !view_) {
+    const bool looks = !seeds_.empty() || options_.discovery.on;
+    return io::systemd::status(left_ ? "has left its cluster" : looks ? "joins a cluster" : "in no cluster yet");
   }
-  const auto* leader = view_->find(view_->leader());
-  io::systemd::status("view " + view_->summary() + ", leader " + leader->name);
+  const auto status = node_->status(now());
+  const std::string quorum = status.role == core::Role::left ? "left it"
+                             : !status.has_quorum            ? "no quorum: waits"
+                                                             : "quorum, survives " + std::to_string(status.tolerates) + " more";
+  io::systemd::status("view " + view_->summary() + ", leader " + view_->find(view_->leader())->name + ", " + quorum);
 }
 
 Result<io::ReloadReport> Engine::reload() {

@@ -127,12 +127,20 @@ class Engine final : private io::TransportHandler,
   Result<void> cluster_join(const std::vector<std::string>& peers) override;
 
   [[nodiscard]] LogContext log_context() const override;
-  [[nodiscard]] spdlog::logger& log(Subsystem subsystem) { return logs_[subsystem]; }
+  /// For one entry; what it is about makes fields in the journal (LogContext).
+  [[nodiscard]] spdlog::logger& log(Subsystem subsystem, std::string_view event = {}, const core::Pid& member = {}) {
+    about_ = {event, member};
+    return logs_[subsystem];
+  }
   [[nodiscard]] bool tracing(Subsystem subsystem) { return logs_[subsystem].should_log(spdlog::level::trace); }
 
   asio::io_context& io_;
   const Options options_;
   Logs& logs_;
+  struct {
+    std::string_view event;
+    core::Pid member;
+  } about_;  // the entry that is being logged
   SettingsSource& settings_;
   std::unique_ptr<EventLog> event_log_;
   std::unique_ptr<io::Storage> storage_;

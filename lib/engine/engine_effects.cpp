@@ -101,7 +101,7 @@ void Engine::apply(core::ViewInstalled& effect) {
   view_ = effect.view;
   discovery_.rest();
   identities_refused_ = 0;
-  log(Subsystem::membership)
+  log(Subsystem::membership, "install", view_->leader())
       .info("installs view {}, leader {}{}", view_->summary(), core::to_string(view_->leader()), describe_changes(*view_));
   if (state_.identity.uuid != view_->uuid) {
     state_.identity.uuid = view_->uuid;
@@ -127,21 +127,22 @@ void Engine::apply(core::GroupViewInstalled& effect) {
 
 void Engine::apply(core::QuorumChanged& effect) {
   if (effect.has) {
-    log(Subsystem::membership).info("has a quorum");
+    log(Subsystem::membership, "quorum").info("has a quorum");
   } else if (node_->status(now()).role == core::Role::left) {
-    log(Subsystem::membership).info("is out of the view, and answers late questions of the others (lingers)");
+    log(Subsystem::membership, "left").info("is out of the view, and answers late questions of the others (lingers)");
   } else {
-    log(Subsystem::membership).warn("has lost contact with a quorum: totals and view changes wait");
+    log(Subsystem::membership, "quorum").warn("has lost contact with a quorum: totals and view changes wait");
   }
   control_->apply(effect);
+  tell_status();
 }
 
 void Engine::apply(core::SuspicionChanged& effect) {
   const auto who = core::to_string(effect.peer);
   if (effect.evidence == core::Evidence::none) {
-    log(Subsystem::detector).info("no longer suspects {}", who);
+    log(Subsystem::detector, "unsuspected", effect.peer).info("no longer suspects {}", who);
   } else {
-    log(Subsystem::detector)
+    log(Subsystem::detector, "suspected", effect.peer)
         .warn("suspects {} ({}): {}, silent for {} ms", who, core::to_string(effect.evidence), effect.why,
               std::chrono::duration_cast<milliseconds>(effect.silence).count());
   }
@@ -191,7 +192,7 @@ void Engine::apply(core::RequestRefused& effect) {
 // ---------------------------------------------------------------- ends
 
 void Engine::apply(core::Excluded& effect) {
-  log(Subsystem::membership)
+  log(Subsystem::membership, "excluded", self_.pid)
       .warn("is excluded: {}; comes back in {} ms", effect.why, std::chrono::duration_cast<milliseconds>(effect.backoff).count());
   joining_.reset();
   control_->apply(effect);
@@ -238,7 +239,7 @@ void Engine::apply(core::IdentityRefused& effect) {
 }
 
 void Engine::apply(core::LeftCluster& effect) {
-  log(Subsystem::membership).info("has left the cluster");
+  log(Subsystem::membership, "left", self_.pid).info("has left the cluster");
   joining_.reset();
   control_->apply(effect);
   if (terminating_) {
@@ -249,7 +250,7 @@ void Engine::apply(core::LeftCluster& effect) {
 }
 
 void Engine::apply(core::Fatal& effect) {
-  log(Subsystem::membership).critical("must stop: {}", effect.reason);
+  log(Subsystem::membership, "fatal", self_.pid).critical("must stop: {}", effect.reason);
   io::systemd::status("stopped: " + effect.reason);
   finish(ExitStatus::fatal);
 }

@@ -15,12 +15,13 @@ core::Hello Engine::hello() const {
 }
 
 void Engine::link_opened(const core::Hello& peer) {
-  log(Subsystem::transport).info("link to {} ({}) is up", core::to_string(peer.pid), peer.name);
+  log(Subsystem::transport, "link_opened", peer.pid).info("link to {} ({}) is up", core::to_string(peer.pid), peer.name);
   step(core::LinkOpened{peer});
 }
 
 void Engine::link_closed(const core::Pid& peer, bool clean, const std::string& why) {
-  log(Subsystem::transport).info("link to {} is down: {}{}", core::to_string(peer), clean ? "it said goodbye: " : "", why);
+  log(Subsystem::transport, "link_closed", peer)
+      .info("link to {} is down: {}{}", core::to_string(peer), clean ? "it said goodbye: " : "", why);
   step(core::LinkClosed{peer, clean});
 }
 
@@ -181,9 +182,9 @@ Result<void> Engine::cluster_join(const std::vector<std::string>& peers) {
 
 LogContext Engine::log_context() const {
   if (!node_) {
-    return {self_.pid.node, 0, 0};
+    return {self_.pid.node, 0, 0, about_.event, about_.member};
   }
-  return {self_.pid.node, view_ ? view_->id() : 0, node_->status(now()).clock};
+  return {self_.pid.node, view_ ? view_->id() : 0, node_->status(now()).clock, about_.event, about_.member};
 }
 
 }  // namespace vsync::engine

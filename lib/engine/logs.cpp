@@ -4,6 +4,7 @@
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <sys/uio.h>
 #include <syslog.h>
 
 #include <algorithm>
@@ -40,21 +41,21 @@ class ContextFlag final : public spdlog::custom_flag_formatter {
   Source source_;
 };
 
-/// Entries with fields, so that `journalctl SUBSYSTEM=membership VSYNC_VIEW=5` works.
+/// Entries with fields, so that `journalctl VSYNC_EVENT=suspected VSYNC_MEMBER=2.1` works.
 class JournalSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
   explicit JournalSink(Source source) : source_(std::move(source)) {}
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    const auto context = context_of(source_);
-    const std::string text(message.payload.data(), message.payload.size());
-    const std::string name(message.logger_name.data(), message.logger_name.size());
+    auto fields = journal_fields(context_of(source_), {message.logger_name.data(), message.logger_name.size()},
+                                 priority(message.level), {message.payload.data(), message.payload.size()});
+    std::vector<iovec> pieces;
+    for (auto& field : fields) {
+      pieces.push_back({field.data(), field.size()});
+    }
     // A journal that does not take it cannot be told to anybody.
-    static_cast<void>(sd_journal_send("MESSAGE=%s", text.c_str(), "PRIORITY=%d", priority(message.level), "SUBSYSTEM=%s",
-                                      name.c_str(), "VSYNC_NODE=%u", context.node, "VSYNC_VIEW=%llu",
-                                      static_cast<unsigned long long>(context.view), "VSYNC_CLOCK=%llu",
-                                      static_cast<unsigned long long>(context.clock), nullptr));
+    static_cast<void>(sd_journal_sendv(pieces.data(), static_cast<int>(pieces.size())));
   }
   void flush_() override {}
 
@@ -115,6 +116,23 @@ Result<std::vector<spdlog::sink_ptr>> make_sinks(const LogOptions& options, cons
 }
 
 }  // namespace
+
+std::vector<std::string> journal_fields(const LogContext& context, std::string_view subsystem, int priority,
+                                        std::string_view message) {
+  std::vector<std::string> fields{"MESSAGE=" + std::string(message),
+                                  "PRIORITY=" + std::to_string(priority),
+                                  "VSYNC_SUBSYSTEM=" + std::string(subsystem),
+                                  "VSYNC_NODE=" + std::to_string(context.node),
+                                  "VSYNC_VIEW=" + std::to_string(context.view),
+                                  "VSYNC_CLOCK=" + std::to_string(context.clock)};
+  if (!context.event.empty()) {
+    fields.push_back("VSYNC_EVENT=" + std::string(context.event));
+  }
+  if (context.member.node != 0) {
+    fields.push_back("VSYNC_MEMBER=" + core::to_string(context.member));
+  }
+  return fields;
+}
 
 std::string_view to_string(Subsystem subsystem) {
   return kNames[static_cast<std::size_t>(subsystem)];

@@ -37,7 +37,13 @@ struct LogContext {
   core::NodeId node = 0;
   core::ViewId view = 0;
   core::Stamp clock = 0;
+  std::string_view event = {};  ///< what happened, as the event log calls it; empty = nothing that has a name
+  core::Pid member = {};        ///< whom it happened to; node 0 = nobody in particular
 };
+
+/// An entry of the journal: "FIELD=value" each. Event and member are left out where there is none.
+[[nodiscard]] std::vector<std::string> journal_fields(const LogContext& context, std::string_view subsystem, int priority,
+                                                      std::string_view message);
 
 class LogContextSource {
  public:

@@ -238,3 +238,10 @@ TEST_CASE("discovery") {
   CHECK(why_refused({"--cluster-name", std::string(65, 'x')}).find("1 to 64 bytes") != std::string::npos);
   CHECK(why_refused({"--discovery-port", "0"}).find("1 to 65535") != std::string::npos);
 }
+
+TEST_CASE("the own line of the hosts file is found by an address of this host, after all names") {
+  const std::vector<io::HostPort> hosts{{"10.0.0.1", 7475}, {"10.0.0.2", 7475}, {"beta", 7475}};
+  CHECK(*find_own_line(hosts, {0, "x", "y", {}, {{"192.0.2.1", 7475}, {"10.0.0.2", 7475}}}, "hosts") == 1);
+  CHECK(*find_own_line(hosts, {0, "beta", "y", {}, {{"10.0.0.2", 7475}}}, "hosts") == 2);
+  CHECK_FALSE(find_own_line(hosts, {0, "x", "y", {}, {{"10.0.0.2", 7000}}}, "hosts"));
+}

@@ -41,6 +41,16 @@ TEST_CASE("lines carry subsystem, node, view and clock") {
   CHECK(content_of(file.path).find("info detector [node 3 view 5 clock 120] hello\n") != std::string::npos);
 }
 
+TEST_CASE("an entry of the journal has fields to search by") {
+  const LogContext context{3, 5, 120, "suspected", {2, 7, 0}};
+  const auto fields = journal_fields(context, "detector", 4, "suspects 2.7");
+  const std::vector<std::string> expected{"MESSAGE=suspects 2.7",  "PRIORITY=4",      "VSYNC_SUBSYSTEM=detector",
+                                          "VSYNC_NODE=3",          "VSYNC_VIEW=5",    "VSYNC_CLOCK=120",
+                                          "VSYNC_EVENT=suspected", "VSYNC_MEMBER=2.7"};
+  CHECK(fields == expected);
+  CHECK(journal_fields({3, 5, 120}, "detector", 4, "hello").size() == 6);  // no field without a value
+}
+
 TEST_CASE("levels are set per subsystem, at the start and at run time") {
   LogFile file;
   auto logs = Logs::open({{{"", "warn"}, {"groups", "debug"}}, {file.path}, false, false});
