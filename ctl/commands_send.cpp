@@ -43,7 +43,9 @@ class Send final : public Command {
     text_option_ = app.add_option("TEXT", text_, "one message; without it every line of standard input is one");
     const std::map<std::string, Service> services{
         {"fifo", Service::fifo}, {"causal", Service::causal}, {"total", Service::total}};
-    app.add_option("--service", options_.service, "fifo, causal or total (default)")->transform(CLI::Transformer(services));
+    CLI::Transformer known(services);
+    known.description("");  // it would show the numbers of an enumeration of bytes as characters
+    app.add_option("--service", options_.service, "fifo, causal or total (default)")->transform(known)->type_name("SERVICE");
     app.add_option("--in-view", options_.in_view, "only in the group view with this token");
   }
 
