@@ -19,6 +19,7 @@ Commands all_commands() {
   add_send_command(commands);
   add_bench_command(commands);
   add_operation_commands(commands);
+  add_doctor_command(commands);
   return commands;
 }
 

@@ -33,6 +33,7 @@ class Renderer {
   /// `daemon` is empty when none answers.
   virtual void version(std::string_view program, std::string_view daemon) = 0;
   virtual void bench(const BenchReport& report) = 0;
+  virtual void doctor(const pb::DoctorReport& report) = 0;
   virtual void done(std::string_view what) = 0;
 };
 

@@ -44,6 +44,7 @@ class JsonRenderer final : public Renderer {
     line("{\"vsyncctl\":\"" + std::string(program) + "\",\"vsyncd\":\"" + std::string(daemon) + "\"}");
   }
   void bench(const BenchReport& report) override { line(bench_json(report)); }
+  void doctor(const pb::DoctorReport& report) override { line(to_json(report)); }
   void done(std::string_view) override { line("{}"); }
 
  private:

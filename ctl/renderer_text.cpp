@@ -114,10 +114,11 @@ class TextRenderer final : public Renderer {
   void reloaded(const pb::ReloadReply& reply) override;
   void version(std::string_view program, std::string_view daemon) override;
   void bench(const BenchReport& report) override { out_ << bench_text(report); }
+  void doctor(const pb::DoctorReport& report) override;
   void done(std::string_view what) override { out_ << what << '\n'; }
 
  private:
-  enum class Paint : std::uint8_t { good = 32, bad = 31, dim = 2 };
+  enum class Paint : std::uint8_t { good = 32, bad = 31, odd = 33, dim = 2 };
   [[nodiscard]] std::string paint(Paint colour, const std::string& text) const {
     return colour_ ? "\x1b[" + std::to_string(static_cast<int>(colour)) + "m" + text + "\x1b[0m" : text;
   }
@@ -155,6 +156,18 @@ void TextRenderer::status(const pb::Status& status) {
   if (status.members_size() > 0) {
     out_ << '\n';
     members(status);
+  }
+}
+
+/// A line for each check, and one for what to do about it.
+void TextRenderer::doctor(const pb::DoctorReport& report) {
+  for (const auto& check : report.checks()) {
+    const auto colour = check.verdict() == "ok" ? Paint::good : check.verdict() == "warning" ? Paint::odd : Paint::bad;
+    out_ << paint(colour, check.verdict()) << std::string(9 - std::min<std::size_t>(check.verdict().size(), 8), ' ')
+         << safe(check.name()) << ": " << safe(check.detail()) << '\n';
+    if (!check.advice().empty()) {
+      out_ << "         " << safe(check.advice()) << '\n';
+    }
   }
 }
 

@@ -265,26 +265,48 @@ microseconds start_delay(const Settings& settings) {
   return duration_of(settings, "start-delay");
 }
 
-Result<engine::Reloaded> SettingsReloader::reload() {
-  auto parsed = parse_settings(arguments_);
+namespace {
+
+/// Settings as they would be read now, and what they mean.
+struct Reread {
+  Settings settings;
+  engine::Options options;
+  io::ReloadReport report;
+};
+
+Result<Reread> reread(const std::vector<std::string>& arguments, const Settings& current) {
+  auto parsed = parse_settings(arguments);
   if (!parsed) {
     return tl::unexpected(parsed.error());
   }
-  const auto options = make_options(parsed->settings);
+  auto options = make_options(parsed->settings);
   if (!options) {
     return tl::unexpected(options.error());
   }
   constexpr std::array<std::string_view, 3> kAtRunTime{"log-level", "peer", "hosts"};
-  engine::Reloaded reloaded{make_log_options(parsed->settings).levels, options->transport.seeds, {}};
-  for (const auto& name : current_.differences(parsed->settings)) {
-    if (std::ranges::find(kAtRunTime, name) != kAtRunTime.end()) {
-      reloaded.report.applied.push_back(name);
-      current_.set(name, {parsed->settings.list(name), parsed->settings.given(name)});
-    } else {
-      reloaded.report.needs_restart.push_back(name);
-    }
+  Reread now{std::move(parsed->settings), std::move(*options), {}};
+  for (const auto& name : current.differences(now.settings)) {
+    const bool at_run_time = std::ranges::find(kAtRunTime, name) != kAtRunTime.end();
+    (at_run_time ? now.report.applied : now.report.needs_restart).push_back(name);
   }
-  return reloaded;
+  return now;
+}
+
+}  // namespace
+
+Result<io::ReloadReport> SettingsReloader::check() const {
+  return reread(arguments_, current_).map([](const Reread& now) { return now.report; });
+}
+
+Result<engine::Reloaded> SettingsReloader::reload() {
+  auto now = reread(arguments_, current_);
+  if (!now) {
+    return tl::unexpected(now.error());
+  }
+  for (const auto& name : now->report.applied) {
+    current_.set(name, {now->settings.list(name), now->settings.given(name)});
+  }
+  return engine::Reloaded{make_log_options(now->settings).levels, now->options.transport.seeds, std::move(now->report)};
 }
 
 }  // namespace vsync::daemon

@@ -27,6 +27,7 @@ class SettingsReloader final : public engine::SettingsSource {
       : arguments_(std::move(arguments)), current_(std::move(current)) {}
 
   Result<engine::Reloaded> reload() override;
+  [[nodiscard]] Result<io::ReloadReport> check() const override;
 
  private:
   std::vector<std::string> arguments_;

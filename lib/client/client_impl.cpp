@@ -454,6 +454,7 @@ void Client::Impl::handle(const pb::Reply& reply) {
     case pb::Reply::kLogLevel:
     case pb::Reply::kReload:
     case pb::Reply::kColdStart:
+    case pb::Reply::kDiagnose:
     case pb::Reply::KIND_NOT_SET:  // a newer daemon's
       return answered(reply);
   }

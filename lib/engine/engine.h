@@ -123,6 +123,7 @@ class Engine final : private io::TransportHandler,
   [[nodiscard]] core::NodeStatus status() const override;
   [[nodiscard]] io::NodeInfo info() const override;
   [[nodiscard]] io::NamedCounters counters() const override;
+  [[nodiscard]] io::Diagnosis diagnose() const override;
   Result<void> set_log_level(std::string_view level, std::string_view subsystem) override;
   Result<void> cluster_join(const std::vector<std::string>& peers) override;
 

@@ -66,6 +66,8 @@ class SettingsSource {
   SettingsSource& operator=(const SettingsSource&) = delete;
   virtual ~SettingsSource() = default;
   virtual Result<Reloaded> reload() = 0;
+  /// What reload() would report; nothing changes.
+  [[nodiscard]] virtual Result<io::ReloadReport> check() const = 0;
 };
 
 }  // namespace vsync::engine

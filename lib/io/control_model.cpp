@@ -184,6 +184,35 @@ void fill(pb::Status& out, const core::NodeStatus& status, const NodeInfo& info,
   }
 }
 
+void fill(pb::Diagnosis& out, const Diagnosis& diagnosis) {
+  const auto fill_place = [](pb::Place& place, const HostPort& address) {
+    place.set_host(address.host);
+    place.set_port(address.port);
+  };
+  fill_place(*out.mutable_listen(), diagnosis.listen);
+  fill_place(*out.mutable_advertise(), diagnosis.advertise);
+  for (const auto& peer : diagnosis.peers) {
+    fill_place(*out.add_peers(), peer);
+  }
+  out.set_heartbeat_port(diagnosis.heartbeat_port);
+  out.set_state_dir(diagnosis.state_dir);
+  if (diagnosis.state_free_bytes) {
+    out.set_state_free_bytes(*diagnosis.state_free_bytes);
+  } else {
+    out.set_state_error(diagnosis.state_free_bytes.error().message);
+  }
+  out.set_open_files(diagnosis.open_files);
+  out.set_file_limit(diagnosis.file_limit);
+  out.set_suspect_after_us(microseconds(diagnosis.suspect_after));
+  if (!diagnosis.settings) {
+    out.set_settings_error(diagnosis.settings.error().message);
+    return;
+  }
+  for (const auto* names : {&diagnosis.settings->applied, &diagnosis.settings->needs_restart}) {
+    out.mutable_settings_changed()->Add(names->begin(), names->end());
+  }
+}
+
 void fill(pb::MessageBatch& out, const core::DeliverMessages& delivery, const core::GroupView& view) {
   out.set_group(view.name);
   const auto sender = std::find_if(view.members.begin(), view.members.end(), [&](const core::GroupMember& member) {

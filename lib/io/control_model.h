@@ -14,6 +14,7 @@ void fill(pb::GroupView& out, const core::GroupView& view);
 void fill(pb::ViewEvent& out, const core::ViewInstalled& installed, const core::View* previous, const core::Pid& self);
 void fill(pb::LeaderEvent& out, const core::View& view, const core::Pid& self);
 void fill(pb::Status& out, const core::NodeStatus& status, const NodeInfo& info, const NamedCounters& shell);
+void fill(pb::Diagnosis& out, const Diagnosis& diagnosis);
 /// Everything but the body. The sender's name is looked up in the group view.
 void fill(pb::MessageBatch& out, const core::DeliverMessages& delivery, const core::GroupView& view);
 

@@ -13,6 +13,7 @@
 #include "core/model/effect.h"
 #include "core/model/input.h"
 #include "core/model/status.h"
+#include "io/host_port.h"
 
 namespace vsync::io {
 
@@ -62,6 +63,20 @@ struct ReloadReport {
   std::vector<std::string> needs_restart;  ///< settings that differ in the file but need a restart
 };
 
+/// What the daemon knows of its surroundings (pb: Diagnosis).
+struct Diagnosis {
+  HostPort listen;  ///< as bound
+  std::uint16_t heartbeat_port = 0;
+  HostPort advertise;
+  std::vector<HostPort> peers;
+  std::string state_dir;
+  Result<std::uint64_t> state_free_bytes = 0;
+  std::uint64_t open_files = 0;
+  std::uint64_t file_limit = 0;
+  core::Duration suspect_after{};
+  Result<ReloadReport> settings = ReloadReport{};  ///< as they would be read now
+};
+
 using NamedCounters = std::vector<std::pair<std::string, std::uint64_t>>;
 
 /// The engine, as the control socket sees it. All calls come from the io_context's thread and must not block. `input` may execute
@@ -87,6 +102,8 @@ class ControlHandler {
 
   virtual Result<void> set_log_level(std::string_view level, std::string_view subsystem) = 0;
   virtual Result<ReloadReport> reload() = 0;
+  /// Must be quick: no name is looked up.
+  [[nodiscard]] virtual Diagnosis diagnose() const = 0;
   /// Use these HOST[:PORT] as seeds. The server then passes AdminJoin, whose RequestDone ends the request.
   virtual Result<void> cluster_join(const std::vector<std::string>& peers) = 0;
 };

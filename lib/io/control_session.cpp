@@ -40,6 +40,7 @@ bool for_admins(pb::Request::KindCase kind) {
     case pb::Request::kLeave:
     case pb::Request::kSend:
     case pb::Request::kSendBatch:
+    case pb::Request::kDiagnose:
     case pb::Request::KIND_NOT_SET:
       return false;
   }
@@ -114,6 +115,8 @@ void ControlSession::request(pb::Request& request) {
       return reload(request);
     case pb::Request::kColdStart:
       return home_.handler().input(core::AdminColdStart{id_, expect(request.id(), pb::Request::kColdStart)});
+    case pb::Request::kDiagnose:
+      return diagnose(request);
     case pb::Request::kSendBatch:  // comes as batch()
     case pb::Request::KIND_NOT_SET:
       return error(request.id(), "bad_request", "the request names nothing to do");
@@ -143,6 +146,14 @@ void ControlSession::status(const pb::Request& request) {
   pb::Reply reply;
   reply.set_id(request.id());
   home_.fill_status(*reply.mutable_status());
+  connection_->send(reply);
+}
+
+void ControlSession::diagnose(const pb::Request& request) {
+  pb::Reply reply;
+  reply.set_id(request.id());
+  fill(*reply.mutable_diagnose(), home_.handler().diagnose());
+  reply.mutable_diagnose()->set_max_clients(static_cast<std::uint32_t>(limits_.max_clients));
   connection_->send(reply);
 }
 
@@ -401,6 +412,7 @@ void ControlSession::done(const core::RequestDone& effect) {
     case pb::Request::kWatch:
     case pb::Request::kLogLevel:
     case pb::Request::kReload:
+    case pb::Request::kDiagnose:
     case pb::Request::KIND_NOT_SET:
       return;
   }

@@ -80,6 +80,7 @@ class ControlSession final : public ControlConnection::User {
   bool turned_away(std::uint64_t id);
   void hello(const pb::Request& request);
   void status(const pb::Request& request);
+  void diagnose(const pb::Request& request);
   void watch(const pb::Request& request);
   void join(pb::Request& request);
   void leave(pb::Request& request);

@@ -141,6 +141,31 @@ class Operation(unittest.TestCase):
             self.assertEqual(vsyncctl(late, "join", f"{cluster.address(1)}:{PORT}").returncode, 0)
             self.assertEqual(late.members(), ["n1", "n2"])
 
+    def test_doctor(self):
+        with Cluster(3) as cluster:
+            config = cluster.directory / "vsyncd.toml"
+            config.write_text('log-level = "info"\n')
+            cluster[3].leave()
+            cluster.add(3, "--config", str(config))
+            cluster.restart(3, through=1)
+            cluster.wait_view([1, 2, 3])
+            well = vsyncctl(cluster[3], "doctor")
+            self.assertEqual(well.returncode, 0, well.stdout)
+            self.assertNotIn("failed", well.stdout)
+            self.assertIn(f"ok       peer {cluster.address(1)}:{PORT}: reachable by TCP", well.stdout)
+            config.write_text('quorum = "maybe"\n')
+            ill = vsyncctl(cluster[3], "--json", "doctor")
+            self.assertEqual(ill.returncode, 1, ill.stdout)
+            report = json.loads(ill.stdout)
+            self.assertFalse(report["ok"])
+            (failed,) = [check for check in report["checks"] if check["verdict"] == "failed"]
+            self.assertEqual(failed["name"], "settings")
+            self.assertIn(f"{config}: line 1", failed["detail"])
+            cluster[3].kill()
+            gone = vsyncctl(cluster[3], "doctor")
+            self.assertEqual(gone.returncode, 1)
+            self.assertIn("failed   socket: cannot reach vsyncd", gone.stdout)
+
     def test_log_level_changes_at_run_time(self):
         with Cluster(1) as cluster:
             client = cluster.connect(1)

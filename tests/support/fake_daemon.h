@@ -72,6 +72,7 @@ class FakeDaemon final : public io::ControlHandler {
   std::vector<core::AdminEvict> evictions;
   std::string level;
   core::NodeStatus state;
+  io::Diagnosis diagnosis;
 
   void release_sends();
   void exclude(const std::string& why);
@@ -86,6 +87,7 @@ class FakeDaemon final : public io::ControlHandler {
   [[nodiscard]] io::NamedCounters counters() const override { return {{"loops", 7}}; }
   Result<void> set_log_level(std::string_view wanted, std::string_view subsystem) override;
   Result<io::ReloadReport> reload() override { return io::ReloadReport{{"heartbeat-interval"}, {"listen"}}; }
+  [[nodiscard]] io::Diagnosis diagnose() const override { return diagnosis; }
   Result<void> cluster_join(const std::vector<std::string>& peers) override;
 
  private:
