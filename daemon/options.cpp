@@ -144,15 +144,17 @@ core::ColdStart cold_start_of(const std::string& word) {
   return word == "quorum" ? core::ColdStart::quorum : word == "manual" ? core::ColdStart::manual : core::ColdStart::wait_all;
 }
 
-std::optional<engine::EventLogOptions> event_log_of(const Settings& settings) {
-  if (!settings.given("event-log")) {
-    return std::nullopt;
+/// Each as [FORMAT:]FILE.
+std::vector<engine::EventLogOptions> event_logs_of(const Settings& settings) {
+  const auto usual = *parse_event_format(settings.text("event-log-format"));
+  std::vector<engine::EventLogOptions> logs;
+  for (const auto& text : settings.list("event-log")) {
+    const auto colon = text.find(':');
+    const auto format = parse_event_format(std::string_view(text).substr(0, colon));
+    const bool own_format = colon != std::string::npos && format;
+    logs.push_back({own_format ? text.substr(colon + 1) : text, own_format ? *format : usual});
   }
-  const auto& word = settings.text("event-log-format");
-  const auto format = word == "text"         ? engine::EventLog::Format::text
-                      : word == "membership" ? engine::EventLog::Format::membership
-                                             : engine::EventLog::Format::json;
-  return engine::EventLogOptions{settings.text("event-log"), format};
+  return logs;
 }
 
 void set_control(io::ControlOptions& control, const engine::Options& options, const Settings& settings) {
@@ -200,7 +202,7 @@ Result<engine::Options> make_options(const Settings& settings) {
   options.bootstrap = settings.flag("bootstrap");
   options.quorum = settings.text("quorum") == "static" ? core::QuorumPolicy::fixed : core::QuorumPolicy::dynamic;
   options.cold_start = cold_start_of(settings.text("cold-start"));
-  options.event_log = event_log_of(settings);
+  options.event_logs = event_logs_of(settings);
   options.limits.client_queue_bytes = *parse_size(settings.text("client-queue"));
   options.limits.max_message = *parse_size(settings.text("max-message"));
   if (auto set = set_times(options.limits, settings); !set) {

@@ -98,7 +98,7 @@ Result<void> cold_start(const std::string& text) {
   return one_of(text, {"wait-all", "quorum", "manual"});
 }
 Result<void> event_format(const std::string& text) {
-  return one_of(text, {"text", "membership", "json"});
+  return without_value(parse_event_format(text));
 }
 
 Result<void> fault(const std::string& text) {
@@ -159,8 +159,10 @@ constexpr std::array kDefinitions{
     Definition{"max-message", "", Kind::value, "4MiB", size, "largest message, equal in the whole cluster"},
     Definition{"log-level", "", Kind::list, "info", level, "[SUBSYSTEM=]LEVEL; may be repeated"},
     Definition{"log-file", "", Kind::list, "", any, "also log to this file; may be repeated"},
-    Definition{"event-log", "", Kind::value, "", any, "FILE for one line per protocol event, - for standard output"},
-    Definition{"event-log-format", "", Kind::value, "json", event_format, "text, membership or json"},
+    Definition{"event-log", "", Kind::list, "", any,
+               "[FORMAT:]FILE for one line per protocol event, - for standard output; may be repeated"},
+    Definition{"event-log-format", "", Kind::value, "json", event_format,
+               "text, membership or json, for event logs that name no format"},
     Definition{"start-delay", "d", Kind::value, "0s", duration, "wait before doing anything"},
     Definition{"crash-delay", "c", Kind::value, "", duration, "die so long after the start (scenario tests)"},
     Definition{"crash-in-change", "t", Kind::flag, "false", nullptr,

@@ -66,4 +66,16 @@ Result<std::uint32_t> parse_mode(std::string_view text) {
   return mode;
 }
 
+Result<engine::EventLog::Format> parse_event_format(std::string_view text) {
+  using Format = engine::EventLog::Format;
+  constexpr std::array<std::pair<std::string_view, Format>, 3> kFormats{
+      {{"text", Format::text}, {"membership", Format::membership}, {"json", Format::json}}};
+  for (const auto& [word, format] : kFormats) {
+    if (word == text) {
+      return format;
+    }
+  }
+  return fail("'" + std::string(text) + "' is none of text, membership, json");
+}
+
 }  // namespace vsync::daemon

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "engine/event_log.h"
 
 namespace vsync::daemon {
 
@@ -19,5 +20,7 @@ namespace vsync::daemon {
 [[nodiscard]] Result<std::uint64_t> parse_number(std::string_view text, std::uint64_t least, std::uint64_t most);
 /// "0660": permission bits.
 [[nodiscard]] Result<std::uint32_t> parse_mode(std::string_view text);
+/// "text", "membership" or "json".
+[[nodiscard]] Result<engine::EventLog::Format> parse_event_format(std::string_view text);
 
 }  // namespace vsync::daemon

@@ -74,12 +74,12 @@ Result<void> Engine::open() {
     return tl::unexpected(storage.error());
   }
   storage_ = std::move(*storage);
-  if (options_.event_log) {
-    auto log = EventLog::open(options_.event_log->path, options_.event_log->format);
+  for (const auto& wanted : options_.event_logs) {
+    auto log = EventLog::open(wanted.path, wanted.format);
     if (!log) {
       return tl::unexpected(log.error());
     }
-    event_log_ = std::move(*log);
+    event_logs_.push_back(std::move(*log));
   }
   if (auto opened = transport_.open(); !opened) {
     return opened;
@@ -139,7 +139,7 @@ core::Config Engine::make_config() const {
   config.restored = state_.acceptor;
   config.recent_exclusions = recent_exclusions();
   config.seed = random_number();
-  config.trace = event_log_ != nullptr;
+  config.trace = !event_logs_.empty();
   return config;
 }
 
@@ -251,8 +251,8 @@ void Engine::finish(ExitStatus status) {
   finished_ = true;
   exit_status_ = status;
   node_over_ = node_ != nullptr;
-  if (event_log_) {
-    static_cast<void>(event_log_->flush());
+  for (const auto& event_log : event_logs_) {
+    static_cast<void>(event_log->flush());
   }
   if (status == ExitStatus::fatal) {
     return io_.stop();  // nothing may be said any more
@@ -278,9 +278,9 @@ void Engine::finish(ExitStatus status) {
 /// A fault point: dies like a process that is killed, but for its last words.
 void Engine::crash(const std::string& why) {
   log(Subsystem::membership, "crashing", self_.pid).warn("crashing: {}", why);
-  if (event_log_) {
-    event_log_->crashing(self_.pid);
-    static_cast<void>(event_log_->flush());
+  for (const auto& event_log : event_logs_) {
+    event_log->crashing(self_.pid);
+    static_cast<void>(event_log->flush());
   }
   transport_.flush();
   ::_exit(static_cast<int>(ExitStatus::failed));
@@ -393,8 +393,8 @@ void Engine::end_turn() {
     pump();
   }
   turn_scheduled_ = false;  // what was queued until now goes out below
-  if (event_log_) {
-    if (auto flushed = event_log_->flush(); !flushed && refusals_.first("event log", flushed.error().message)) {
+  for (const auto& event_log : event_logs_) {
+    if (auto flushed = event_log->flush(); !flushed && refusals_.first("event log", flushed.error().message)) {
       log(Subsystem::storage).error("{}", flushed.error().message);
     }
   }

@@ -143,7 +143,7 @@ class Engine final : private io::TransportHandler,
     core::Pid member;
   } about_;  // the entry that is being logged
   SettingsSource& settings_;
-  std::unique_ptr<EventLog> event_log_;
+  std::vector<std::unique_ptr<EventLog>> event_logs_;
   std::unique_ptr<io::Storage> storage_;
   io::StartState state_;  // identity as stored; acceptor as of the last Persist
   io::Transport transport_;

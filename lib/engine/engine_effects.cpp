@@ -256,8 +256,8 @@ void Engine::apply(core::Fatal& effect) {
 }
 
 void Engine::apply(core::Trace& effect) {
-  if (event_log_) {
-    event_log_->write(self_.pid, effect.event);
+  for (const auto& event_log : event_logs_) {
+    event_log->write(self_.pid, effect.event);
   }
 }
 

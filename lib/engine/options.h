@@ -47,7 +47,7 @@ struct Options {
   core::ColdStart cold_start = core::ColdStart::wait_all;
   bool bootstrap = false;
   bool found_if_alone = false;  ///< first line of the hosts file
-  std::optional<EventLogOptions> event_log;
+  std::vector<EventLogOptions> event_logs;
   Faults faults;
 };
 

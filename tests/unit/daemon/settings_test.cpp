@@ -131,6 +131,18 @@ TEST_CASE("a name is short and fit for a terminal") {
   CHECK(why_refused({"--name", "knödel"}).empty());
 }
 
+TEST_CASE("several event logs, each with a format of its own") {
+  using Format = engine::EventLog::Format;
+  CHECK(options_of({}).event_logs.empty());
+  const auto logs =
+      options_of({"--event-log", "membership:-,text:a:b", "--event-log", "log:5", "--event-log-format", "text"}).event_logs;
+  REQUIRE(logs.size() == 3);
+  CHECK((logs[0].path == "-" && logs[0].format == Format::membership));
+  CHECK((logs[1].path == "a:b" && logs[1].format == Format::text));
+  CHECK((logs[2].path == "log:5" && logs[2].format == Format::text));
+  CHECK(options_of({"--event-log", "events"}).event_logs.front().format == Format::json);
+}
+
 TEST_CASE("settings that contradict each other are refused") {
   CHECK(why_refused({"--suspect-after", "200ms", "--heartbeat-interval", "150ms"}).find("heartbeat-interval") !=
         std::string::npos);
