@@ -97,6 +97,7 @@ class Engine final : private io::TransportHandler,
   void apply(core::Fatal& effect);
   void apply(core::Trace& effect);
   void answered(core::ClientId client, core::RequestId request);
+  [[nodiscard]] bool lost_by_fault(const core::Pid& to, const core::Frame& frame) const;
   void check_faults(const core::Frame& frame);
   void check_faults(const core::View& view);
 

@@ -51,6 +51,9 @@ std::string describe_changes(const core::View& view) {
 // ---------------------------------------------------------------- frames, records, links
 
 void Engine::apply(core::SendFrame& effect) {
+  if (lost_by_fault(effect.to, *effect.frame)) {
+    return;
+  }
   check_faults(*effect.frame);
   if (tracing(Subsystem::transport)) {
     log(Subsystem::transport).trace("to {}: {}", core::to_string(effect.to), core::frame_name(*effect.frame));
@@ -263,7 +266,13 @@ void Engine::apply(core::Trace& effect) {
 
 // ---------------------------------------------------------------- fault points
 
+/// crash_in_change: the successor hears nothing of the removal, so it must learn of it from the two members that do.
+bool Engine::lost_by_fault(const core::Pid& to, const core::Frame& frame) const {
+  return change_fault_armed_ && core::frame_name(frame) == "ACCEPT" && to == view_->members[1].pid;
+}
+
 void Engine::check_faults(const core::Frame& frame) {
+  constexpr std::uint32_t kReachedInChange = 2;
   const auto& faults = options_.faults;
   const auto name = core::frame_name(frame);
   const bool ordered = !faults.crash_on.empty() && name == faults.crash_on;
@@ -271,7 +280,7 @@ void Engine::check_faults(const core::Frame& frame) {
     return;
   }
   crash_frames_ += 1;
-  if (crash_frames_ >= (ordered ? faults.crash_on_nth : 2)) {
+  if (crash_frames_ >= (ordered ? faults.crash_on_nth : kReachedInChange + 1)) {
     crash("a fault point at " + std::string(name));
   }
 }

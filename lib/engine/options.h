@@ -22,7 +22,8 @@ struct Faults {
   std::optional<std::chrono::milliseconds> crash_after;  ///< since the start
   std::string crash_on;                                  ///< name of a frame: die instead of sending it, empty = never
   std::uint32_t crash_on_nth = 1;                        ///< the n-th frame of that name; those before it are sent
-  /// Once this node leads a view of so many members: it evicts the last of them and dies when one ACCEPT is sent. 0 = never.
+  /// Once this node leads a view of so many members: it evicts the last of them, and dies when its ACCEPT was sent to two of
+  /// them, the successor not among these. 0 = never.
   std::size_t crash_in_change_of = 0;
 };
 
