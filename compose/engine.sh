@@ -50,6 +50,7 @@ start_engine() {
     kill "$starter" 2>/dev/null || true
     no_engine "dockerd does not come up: $(tail -n 1 "$images/dockerd.log")"
   fi
+  { docker container prune --force && docker network prune --force; } >/dev/null # of users that were killed
 }
 
 stop_engine() {

@@ -61,6 +61,10 @@ class Participant:
         """Stops sending but stays in the group."""
         self._mute.set()
 
+    def say(self, content, service="total"):
+        """Multicasts this text. For one that is mute and has the outcome of all that it sent."""
+        self._sent.append((content, self.client, self.client.post_text(self.group, content, service)))
+
     def close(self):
         self._stop.set()
         self._thread.join(DEADLINE)
@@ -123,7 +127,6 @@ def settle(participants, timeout=DEADLINE):
     """Stops all senders and waits until everything they sent has arrived at everybody."""
     for participant in participants:
         participant.mute()
-    group = participants[0].group
     wait_until("everybody is in one view of the group",
                lambda: len({p.view() and p.view().token for p in participants}) == 1 and participants[0].view(), timeout)
     for participant in participants:
@@ -132,7 +135,7 @@ def settle(participants, timeout=DEADLINE):
     # A total is a barrier for everything its sender sent before (O3), so the last words of all end everything.
     last_words = [f"{p.name}-last-{time.monotonic_ns()}" for p in participants]
     for participant, content in zip(participants, last_words):
-        participant._sent.append((content, participant.client, participant.client.post_text(group, content)))
+        participant.say(content)
     for participant in participants:
         participant.client.wait("the last words of everybody", lambda p=participant: _heard(p, last_words), timeout)
 
