@@ -7,6 +7,7 @@ to the last delivery anywhere. Latency is open loop: from the moment a message w
 """
 
 import argparse
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,8 +15,8 @@ import report
 from network import Network, require_root
 from results import Results
 from support.cluster import BUILD
-from support.waiting import pause, wait_until
-from systems import BareTcp, Corosync, Vsync, await_views, cpu_seconds, groups, memory_mib
+from support.waiting import Timeout, pause
+from systems import BareTcp, ClientFailed, Corosync, Vsync, await_views, cpu_seconds, groups, memory_mib
 
 ONE, ALL = (1,), (1, 2, 3)
 # Bytes, messages in all. One run stays below what a daemon keeps for a client that lags behind: on a busy machine a client may
@@ -29,7 +30,7 @@ PATIENT = 10_000  # µs: the p99 that a paced rate may have
 
 class Bench:
     def __init__(self, runs, quick):
-        self.runs, self.quick, self.results = runs, quick, Results()
+        self.runs, self.quick, self.results, self.failed = runs, quick, Results(), []
 
     # ------------------------------------------------------------ rates
 
@@ -76,7 +77,10 @@ class Bench:
     def highest_rate(self, system, start):
         """The highest paced rate whose p99 stays below PATIENT: doubled until it fails, then halved in between three times."""
         def holds(rate):
-            run = system.load(SMALL, int(max(400, rate // 2)), ONE, rate)
+            try:
+                run = system.load(SMALL, int(max(400, rate // 2)), ONE, rate)
+            except ClientFailed:  # too far behind
+                return False
             return run[0]["own_us"]["p99"] < PATIENT and run[0]["delivered"] / (run[0]["end"] - run[0]["start"]) > 0.95 * rate
 
         def search():
@@ -180,29 +184,40 @@ class Bench:
                 self.bare_throughput(tcp)
                 self.bare_latency(tcp)
             with Vsync(network, 3) as system:
-                self.idle(system)
-                self.throughput(system)
-                half = self.results.find(part="throughput", system="vsyncd", size=SMALL, senders=1).median / 2
-                self.latency(system, (*LATENCY_RATES, round(half, -4)) if not self.quick else (200,))
-                self.highest_rate(system, 50_000)
-                self.peaks(system, "after the load")
-                self.failover(system, self.runs, pauses=True)
+                self.vsync(system)
             for transport in ("knet", "udpu") if not self.quick else ("knet",):
-                with Corosync(network, 3, transport) as system:
-                    self.corosync(system)
+                self.attempt(f"Corosync, {transport}", self.corosync, network, transport)
         for size in SHAPES if not self.quick else (3, 5):
             with Network(size) as network:
-                self.shape(network, size)
+                self.attempt(f"{size} daemons", self.shape, network, size)
 
-    def corosync(self, system):
-        system.load(SMALL, 30, ONE)  # waits until all three are there
+    def attempt(self, what, measure, *arguments):
+        """What fails is missing in the report; the rest is still worth having."""
+        try:
+            measure(*arguments)
+        except (ClientFailed, Timeout, OSError, subprocess.SubprocessError) as error:
+            self.failed.append(what)
+            print(f"FAILED: {what}: {error}", file=sys.stderr, flush=True)
+
+    def vsync(self, system):
         self.idle(system)
-        self.throughput(system, 0.05)
-        self.latency(system, LATENCY_RATES if not self.quick else (200,))
+        self.throughput(system)
+        half = self.results.find(part="throughput", system="vsyncd", size=SMALL, senders=1).median / 2
+        self.latency(system, (*LATENCY_RATES, int(round(half, -4))) if not self.quick else (200,))
+        self.highest_rate(system, 50_000)
         self.peaks(system, "after the load")
-        if not self.quick:
-            self.highest_rate(system, 5_000)
-            self.failover(system, 2, pauses=False)
+        self.failover(system, self.runs, pauses=True)
+
+    def corosync(self, network, transport):
+        with Corosync(network, 3, transport) as system:
+            system.load(SMALL, 30, ONE)  # waits until all three are there
+            self.idle(system)
+            self.throughput(system, 0.05)
+            self.latency(system, LATENCY_RATES if not self.quick else (200,))
+            self.peaks(system, "after the load")
+            if not self.quick:
+                self.highest_rate(system, 5_000)
+                self.failover(system, 2, pauses=False)
 
 
 def main():
@@ -221,7 +236,9 @@ def main():
     print(f"\n{report.now() - started:.0f} s; all values of all runs: {lines}")
     if options.write:
         report.write(bench.results, Path(__file__).resolve().parents[2] / "docs", bench.runs)
-    return 0
+    if bench.failed:
+        print(f"failed: {', '.join(bench.failed)}", file=sys.stderr)
+    return 1 if bench.failed else 0
 
 
 if __name__ == "__main__":

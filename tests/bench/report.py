@@ -10,13 +10,38 @@ BEGIN, END = "<!-- made by ./dev bench --write: begin -->", "<!-- end -->"
 VSYNCD = "vsyncd"
 
 
+# What it must reach, what it aims for, and where the figure is: (words, most or least, goal, aim, factor, keys).
+MEGABYTES = {size: size / 1e6 for size in (1_000, 10_000, 100_000, 1_000_000)}
+GOALS = [
+    ("64 B, one sender, msg/s", "least", 500_000, 1_000_000, 1, {"part": "throughput", "size": 64, "senders": 1}),
+    ("64 B, all send, msg/s", "least", 500_000, 1_000_000, 1, {"part": "throughput", "size": 64, "senders": 3}),
+    *((f"{size:,} B, one sender, MB/s", "least", goal, aim, MEGABYTES[size], {"part": "throughput", "size": size, "senders": 1})
+      for size, goal, aim in ((1_000, 150, 300), (10_000, 250, 450), (100_000, 250, 500), (1_000_000, 250, 500))),
+    ("send to own delivery, 200 msg/s, p50, µs", "most", 200, 140, 1,
+     {"part": "latency", "figure": "due to own delivery", "rate": 200, "percentile": "p50"}),
+    ("send to own delivery, 200 msg/s, p99, µs", "most", 800, 400, 1,
+     {"part": "latency", "figure": "due to own delivery", "rate": 200, "percentile": "p99"}),
+    ("highest paced rate with p99 below 10 ms, msg/s", "least", 100_000, 300_000, 1,
+     {"figure": "highest paced rate with p99 below 10 ms"}),
+    ("kill -9 of a daemon to the view at clients, ms", "most", 50, 20, 1, {"figure": "kill -9 of the first node to the view"}),
+    ("pause to the view at clients (suspect-after is 1 s), ms", "most", 1_100, 1_030, 1,
+     {"figure": "pause of the last node to the view"}),
+    ("restart to the view at clients, ms", "most", 150, 50, 1, {"figure": "restart of the last node to the view"}),
+    ("idle CPU of one core, %", "most", 0.5, 0.1, 1, {"figure": "idle daemon, of one core"}),
+    ("resident memory, MiB", "most", 20, 8, 1, {"figure": "idle daemon, resident"}),
+]
+
+
 def now():
     return time.monotonic()
 
 
 def machine():
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
-    return f"{datetime.date.today()}, {os.cpu_count()} cores ({model}), Linux {platform.release()}"
+    models = (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    model = next(models, platform.machine())
+    congestion = open("/proc/sys/net/ipv4/tcp_congestion_control").read().strip()
+    return (f"{datetime.date.today()}, {os.cpu_count()} cores ({model}), Linux {platform.release()}, TCP with {congestion}, "
+            f"load average before {os.getloadavg()[0]:.1f}")
 
 
 def table(head, rows):
@@ -29,6 +54,17 @@ def ratio(figure, other):
 
 def text(figure, scale=1.0):
     return figure.text(scale) if figure else "–"
+
+
+def goals(results):
+    rows = []
+    for words, side, goal, aim, factor, keys in GOALS:
+        figure = results.find(system=VSYNCD, **keys)
+        if figure:
+            value = figure.median * factor
+            reached = ["yes" if (value >= wanted if side == "least" else value <= wanted) else "no" for wanted in (goal, aim)]
+            rows.append([words, text(figure, factor), f"{goal:,}", reached[0], f"{aim:,}", reached[1]])
+    return table(["median of vsyncd", "measured", "must reach", "", "aim", ""], rows)
 
 
 def throughput(results):
@@ -76,8 +112,9 @@ def others(results):
 
 def shape(results):
     sizes = results.all("daemons", part="shape")
+    wanted = dict.fromkeys((f.keys["figure"], f.keys["unit"]) for f in results.figures if f.keys["part"] == "shape")
     rows = [[f"{figure}, {unit}", *(text(results.find(part="shape", figure=figure, daemons=n)) for n in sizes)]
-            for figure, unit in dict.fromkeys((f.keys["figure"], f.keys["unit"]) for f in results.figures if f.keys["part"] == "shape")]
+            for figure, unit in wanted]
     return table(["", *(f"{n} daemons" for n in sizes)], rows)
 
 
@@ -88,8 +125,8 @@ def gnuplot(output, commands, series):
     data = "".join(f"$data{i} << EOD\n" + "".join(" ".join(map(str, point)) + "\n" for point in points) + "EOD\n"
                    for i, (_, points) in enumerate(series))
     lines = ", ".join(f"$data{i} using 1:2:3:4 with yerrorlines title '{title}'" for i, (title, _) in enumerate(series))
-    script = (f"{data}set terminal svg size 720,420 font 'sans-serif,13' background '#ffffff'\nset output '{output}'\n"
-              f"set key outside below\nset grid\n{commands}\nplot {lines}\n")
+    script = (f"{data}set terminal svg size 900,450 font 'sans-serif,13' background '#ffffff'\nset output '{output}'\n"
+              f"set key outside right center\nset grid\n{commands}\nplot {lines}\n")
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
 
@@ -110,19 +147,21 @@ def plots(results, directory):
     rates = [("bare TCP, batched", series(results, "size", megabytes, part="throughput", system="bare TCP", figure="batched"))]
     for system in results.all("system", part="throughput"):
         for senders, who in ((1, "one sends"), (3, "all send")):
-            rates.append((f"{system}, {who}", series(results, "size", megabytes, part="throughput", system=system, senders=senders)))
-    gnuplot(directory / "throughput.svg", "set logscale xy\nset xlabel 'bytes of a message'\nset ylabel 'MB/s delivered at every node'",
-            [s for s in rates if s[1]])
+            points = series(results, "size", megabytes, part="throughput", system=system, senders=senders)
+            rates.append((f"{system}, {who}", points))
+    gnuplot(directory / "throughput.svg",
+            "set logscale xy\nset xlabel 'bytes of a message'\nset ylabel 'MB/s delivered at every node'", [s for s in rates if s[1]])
     waits = []
     for system in results.all("system", part="latency"):
         for percentile in ("p50", "p99"):
             figure = "due to both echoes" if system == "bare TCP" else "due to own delivery"
             waits.append((f"{system}, {percentile}", series(results, "rate", part="latency", system=system, figure=figure,
                                                             percentile=percentile)))
-    gnuplot(directory / "latency.svg", "set logscale xy\nset xlabel 'messages of 64 B a second'\nset ylabel 'microseconds to own delivery'",
+    gnuplot(directory / "latency.svg",
+            "set logscale xy\nset xlabel 'messages of 64 B a second'\nset ylabel 'microseconds to own delivery'",
             [s for s in waits if s[1]])
-    gnuplot(directory / "shape.svg", "set logscale y\nset xlabel 'daemons on this machine'\nset ylabel 'for one message, all daemons'",
-            [(figure.split(",")[0], series(results, "daemons", part="shape", figure=figure))
+    gnuplot(directory / "shape.svg", "set logscale y\nset xlabel 'daemons on this machine'\nset ylabel 'frames, µs of CPU'",
+            [(figure.split(" for")[0], series(results, "daemons", part="shape", figure=figure))
              for figure in results.all("figure", part="shape") if "of all daemons" in figure])
 
 
@@ -132,7 +171,7 @@ def write(results, docs, runs):
     made = "\n\n".join([
         BEGIN, f"**{machine()}.** Median of {runs} runs, least and most in brackets (of the daemons' memory and idle CPU: the three "
         "daemons). Every value of every run: [results.jsonl](benchmarks/results.jsonl).",
-        "### Throughput", throughput(results), "![MB/s against the size of a message](benchmarks/throughput.svg)", bare(results),
+        "### Against the goals", goals(results), "### Throughput", throughput(results), "![MB/s against the size of a message](benchmarks/throughput.svg)", bare(results),
         "### Latency", latency(results), "![Latency against the rate](benchmarks/latency.svg)",
         "### Views, idle cost, memory", others(results), "### Shape", shape(results), "![Cost against daemons](benchmarks/shape.svg)", END])
     path = docs / "benchmarks.md"

@@ -28,11 +28,15 @@ def memory_mib(pid, what="VmHWM"):
     return int(re.search(rf"{what}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
 
+class ClientFailed(Exception):
+    """A measuring client did not end well; it has said why."""
+
+
 class Watcher:
     """A client that tells each view of a group."""
 
     def __init__(self, command):
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
         self._lines = b""
         self.views = []  # (moment, members)
         os.set_blocking(self.process.stdout.fileno(), False)
@@ -66,7 +70,7 @@ class System:
                                     stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent) for node in nodes]
         outputs = [process.communicate(timeout=2 * LIMIT)[0] for process in clients]
         if any(process.returncode for process in clients):
-            raise RuntimeError(f"a client of {self.name} failed")
+            raise ClientFailed(f"a client of {self.name}")
         return [json.loads(output) for output in outputs]
 
     def watch(self, node, group):
