@@ -23,7 +23,9 @@ class Gather {
   [[nodiscard]] std::vector<Slice> finish();
 
  private:
-  Writer head_;
+  static constexpr std::size_t kUsual = 256;  ///< bytes of most frames, without what they refer to
+
+  Writer head_{kUsual};
   std::vector<std::pair<std::size_t, Slice>> referred_;  ///< each after so many bytes of head_
 };
 
