@@ -120,6 +120,13 @@ class Manuals(unittest.TestCase):
         flags = {"--" + flag.removeprefix("-") for flag in items("vsyncd.8", "Fl")}
         self.assertEqual(flags, flags_of(VSYNCD) - {"--" + name for name in effective()})
 
+    def test_events_in_the_journal(self):
+        """vsyncd(8) has every VSYNC_EVENT."""
+        sources = "".join(path.read_text() for path in sorted((ROOT / "lib/engine").glob("*.cpp")))
+        page = (PACKAGING / "man/vsyncd.8").read_text()
+        told = re.search(r"^\.It Sy VSYNC_EVENT\n(.*)", page, re.M)[1]
+        self.assertEqual(sorted(re.split(r", | or ", told)), sorted(set(re.findall(r'log\(Subsystem::\w+, "(\w+)"', sources))))
+
     def test_commands_of_vsyncctl(self):
         self.assertEqual(sorted(items("vsyncctl.1", "Ic")), sorted(commands()))
         self.assertEqual({"-" + flag for flag in items("vsyncctl.1", "Fl")}, flags_of(VSYNCCTL))
