@@ -12,6 +12,10 @@ void Handler::on_messages(const Delivery&) {}
 void Handler::on_sent(const Sent&) {}
 void Handler::on_excluded(std::string_view, std::string_view) {}
 void Handler::on_connection(bool, std::string_view) {}
+void Handler::on_cluster_view(const ClusterView&) {}
+void Handler::on_quorum(bool) {}
+void Handler::on_suspicion(const Suspicion&) {}
+void Handler::on_other_view(const GroupView&) {}
 
 Client::Client(Handler& handler, Options options) : impl_(std::make_unique<Impl>(handler, std::move(options))) {}
 Client::~Client() = default;
@@ -48,6 +52,10 @@ Expected<Done> Client::flush(std::optional<Milliseconds> timeout) {
 
 std::size_t Client::unanswered_bytes() const {
   return impl_->outbox().unanswered_bytes();
+}
+
+Expected<Done> Client::watch(std::optional<Milliseconds> timeout) {
+  return impl_->watch(impl_->deadline(timeout));
 }
 
 Expected<DaemonStatus> Client::status(std::optional<Milliseconds> timeout) {

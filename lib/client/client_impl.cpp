@@ -85,6 +85,12 @@ void Client::Impl::attempt() {
   request.mutable_hello()->set_client(options_.name);
   request.mutable_hello()->set_versions(1);
   socket_.append(request);
+  if (watching_) {
+    pb::Request watch;
+    watch.set_id(new_request());
+    watch.mutable_watch();
+    socket_.append(watch);
+  }
   for (auto& [name, group] : groups_) {
     send_join(name, group);
   }
@@ -326,6 +332,14 @@ Expected<Done> Client::Impl::leave(std::string_view group, Clock::time_point dea
   return reply ? Expected<Done>(Done{}) : reply.failure();
 }
 
+Expected<Done> Client::Impl::watch(Clock::time_point deadline) {
+  pb::Request request;
+  request.mutable_watch();
+  auto reply = ask(request, deadline);
+  watching_ = watching_ || reply;
+  return reply ? Expected<Done>(Done{}) : reply.failure();
+}
+
 Expected<DaemonStatus> Client::Impl::status(Clock::time_point deadline) {
   pb::Request request;
   request.mutable_status();
@@ -499,10 +513,11 @@ void Client::Impl::handle_event(const pb::Event& event) {
     case pb::Event::kClosing:
       closing_why_ = event.closing().why();
       return;
-    case pb::Event::kView:  // for those who watch
+    case pb::Event::kView:
     case pb::Event::kSuspect:
-    case pb::Event::kLeader:
     case pb::Event::kQuorum:
+      return handle_cluster(event);
+    case pb::Event::kLeader:  // the view tells
     case pb::Event::kMemberSlow:
     case pb::Event::kMessage:  // JSON only
     case pb::Event::KIND_NOT_SET:
@@ -515,9 +530,24 @@ void Client::Impl::handle_view(const pb::GroupView& view) {
     group->second.joined = true;
     group->second.request = 0;
     pause_ = milliseconds(0);
+  } else if (watching_) {
+    const GroupView other = to_view(view);
+    return call_back([&] { handler_.on_other_view(other); });
   }
   const GroupView made = to_view(view);
   call_back([&] { handler_.on_view(made); });
+}
+
+void Client::Impl::handle_cluster(const pb::Event& event) {
+  if (event.has_view()) {
+    const ClusterView view = to_cluster_view(event.view());
+    call_back([&] { handler_.on_cluster_view(view); });
+  } else if (event.has_suspect()) {
+    const Suspicion suspicion = to_suspicion(event.suspect());
+    call_back([&] { handler_.on_suspicion(suspicion); });
+  } else {
+    call_back([&] { handler_.on_quorum(event.quorum().has()); });
+  }
 }
 
 void Client::Impl::handle_messages(const pb::MessageBatch& batch) {

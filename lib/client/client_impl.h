@@ -36,6 +36,7 @@ class Client::Impl {
   Expected<Ticket> post(std::string_view group, std::string_view message, const SendOptions& options, const Timeout& timeout);
   Expected<Sent> send(std::string_view group, std::string_view message, const SendOptions& options, const Timeout& timeout);
   Expected<Done> flush(Clock::time_point deadline);
+  Expected<Done> watch(Clock::time_point deadline);
   Expected<DaemonStatus> status(Clock::time_point deadline);
   Expected<Done> poll(Nanoseconds timeout);
   Expected<Done> run();
@@ -79,6 +80,7 @@ class Client::Impl {
   void handle_error(std::uint64_t id, const control::v1::Error& error);
   void handle_event(const control::v1::Event& event);
   void handle_view(const control::v1::GroupView& view);
+  void handle_cluster(const control::v1::Event& event);
   void handle_messages(const control::v1::MessageBatch& batch);
   void handle_excluded(const control::v1::ExcludedEvent& excluded);
   void answered(const control::v1::Reply& reply);
@@ -98,6 +100,7 @@ class Client::Impl {
   std::uint64_t connection_ = 0;                                      ///< number of the connection; what is asked dies with it
   bool connected_ = false;                                            ///< the daemon said hello
   bool attempted_ = false;
+  bool watching_ = false;  ///< the cluster
   bool watching_output_ = false;
   bool in_event_loop_ = false;  ///< of the application
   bool in_callback_ = false;

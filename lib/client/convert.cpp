@@ -32,6 +32,24 @@ GroupView to_view(const pb::GroupView& view) {
   return made;
 }
 
+ClusterView to_cluster_view(const pb::ViewEvent& view) {
+  ClusterView made;
+  made.view = view.view();
+  for (const auto& member : view.members()) {
+    made.members.push_back({member.node(), member.incarnation(), member.name(), member.address()});
+  }
+  made.joined = {view.joined().begin(), view.joined().end()};
+  for (const auto& left : view.left()) {
+    made.left.push_back({left.node(), left.name(), left.reason()});
+  }
+  made.cold = view.cold();
+  return made;
+}
+
+Suspicion to_suspicion(const pb::SuspectEvent& suspect) {
+  return {suspect.node(), suspect.name(), suspect.evidence(), suspect.why(), std::chrono::microseconds(suspect.silence_us())};
+}
+
 DaemonStatus to_status(const pb::Status& status) {
   return {status.node(),   status.name(),      status.state(),      status.view(),
           status.leader(), status.is_leader(), status.has_quorum(), status.version()};

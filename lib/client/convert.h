@@ -12,6 +12,8 @@ namespace vsync {
 
 [[nodiscard]] GroupMember to_member(const control::v1::GroupMember& member);
 [[nodiscard]] GroupView to_view(const control::v1::GroupView& view);
+[[nodiscard]] ClusterView to_cluster_view(const control::v1::ViewEvent& view);
+[[nodiscard]] Suspicion to_suspicion(const control::v1::SuspectEvent& suspect);
 [[nodiscard]] DaemonStatus to_status(const control::v1::Status& status);
 [[nodiscard]] Service to_service(control::v1::Service service);
 [[nodiscard]] Fate to_fate(control::v1::Outcome outcome);

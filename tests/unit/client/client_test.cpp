@@ -310,6 +310,57 @@ TEST_CASE("with Asio: the handle is readable when there is something to do") {
   CHECK(recorder.messages.size() == 3);
 }
 
+TEST_CASE("who watches hears of the cluster and of all groups, also after a reconnection") {
+  struct Watcher : Recorder {
+    void on_cluster_view(const ClusterView& view) override { cluster.push_back(view); }
+    void on_quorum(bool has) override { quorum.push_back(has); }
+    void on_suspicion(const Suspicion& suspicion) override { suspicions.push_back(suspicion); }
+    void on_other_view(const GroupView& view) override { others.push_back(view); }
+    std::vector<ClusterView> cluster;
+    std::vector<bool> quorum;
+    std::vector<Suspicion> suspicions;
+    std::vector<GroupView> others;
+  } watcher;
+  TempDir dir;
+  auto daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
+  Client client(watcher, {.socket = dir.file("s"), .timeout = 20s, .longest_pause = 100ms});
+  REQUIRE(client.watch());
+  REQUIRE(poll_until(client, [&] { return watcher.quorum.size() == 1; }));
+
+  core::View view;
+  view.ref.epoch = 7;
+  view.members = {{{1, 4, 0}, 0, "alpha", {"10.0.0.1", 7475, 7475}}, {{2, 1, 0}, 0, "beta", {"10.0.0.2", 7475, 7475}}};
+  view.joined = {{2, 1, 0}};
+  daemon->run([&](FakeDaemon& fake) {
+    fake.server->apply(core::ViewInstalled{std::make_shared<const core::View>(view), 6, {}});
+    fake.server->apply(core::SuspicionChanged{{2, 1, 0}, core::Evidence::firm, std::chrono::milliseconds(3), "refused"});
+    fake.server->apply(core::QuorumChanged{false});
+  });
+  REQUIRE(poll_until(client, [&] { return watcher.quorum.size() == 2; }));
+  REQUIRE(watcher.cluster.size() == 2);  // the present one, and this
+  CHECK(watcher.cluster[1].view == 7);
+  CHECK(watcher.cluster[1].members.front().name == "alpha");
+  CHECK(watcher.cluster[1].members.back().address == "10.0.0.2:7475");
+  CHECK(watcher.cluster[1].joined == std::vector<std::uint32_t>{2});
+  REQUIRE(watcher.suspicions.size() == 1);
+  CHECK(watcher.suspicions[0].name == "beta");
+  CHECK(watcher.suspicions[0].evidence == "firm");
+  CHECK(watcher.suspicions[0].silence == 3ms);
+  CHECK_FALSE(watcher.quorum.back());
+
+  Recorder member;
+  Client other(member, {.socket = dir.file("s"), .timeout = 20s});
+  REQUIRE(other.join("elsewhere"));
+  REQUIRE(client.join("mine"));
+  REQUIRE(poll_until(client, [&] { return !watcher.others.empty(); }));
+  CHECK(watcher.others.front().group == "elsewhere");
+  CHECK(watcher.views.size() == 1);
+
+  daemon->stop();
+  daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
+  CHECK(poll_until(client, [&] { return watcher.quorum.size() == 3; }));
+}
+
 TEST_CASE("what is no daemon is left") {
   using namespace std::string_literals;
   TempDir dir;

@@ -111,6 +111,38 @@ struct Delivery {
   std::span<const std::string_view> messages;
 };
 
+/// A daemon in a view of the cluster.
+struct ClusterMember {
+  std::uint32_t node = 0;
+  std::uint64_t incarnation = 0;
+  std::string name;
+  std::string address;  ///< host:port
+};
+
+struct ClusterDeparture {
+  std::uint32_t node = 0;
+  std::string name;
+  std::string reason;  ///< "left", "crashed", "silent", "evicted", "replaced", "unreachable"
+};
+
+/// The daemons that belong together, from here to the next view; for those who watch.
+struct ClusterView {
+  std::uint64_t view = 0;
+  std::vector<ClusterMember> members;  ///< by seniority; the first leads
+  std::vector<std::uint32_t> joined;   ///< node ids
+  std::vector<ClusterDeparture> left;
+  bool cold = false;  ///< first view after all daemons had been down
+};
+
+/// The daemon suspects another one, or no longer does.
+struct Suspicion {
+  std::uint32_t node = 0;
+  std::string name;
+  std::string evidence;  ///< "link", "soft", "firm", "hard"; "none": it ended
+  std::string why;
+  std::chrono::microseconds silence{0};
+};
+
 /// Names a message that was accepted for sending: 1, 2, 3, … in the order of the calls.
 using Ticket = std::uint64_t;
 
@@ -139,6 +171,14 @@ class VSYNC_API Handler {
   virtual void on_excluded(std::string_view group, std::string_view why);
   /// The connection to the daemon came or went.
   virtual void on_connection(bool up, std::string_view why);
+
+  // ---- after Client::watch(). on_excluded without a group: the daemon itself is in no view any more.
+  virtual void on_cluster_view(const ClusterView& view);
+  /// Without a quorum totals and view changes wait.
+  virtual void on_quorum(bool has);
+  virtual void on_suspicion(const Suspicion& suspicion);
+  /// A view of a group that this client is not in.
+  virtual void on_other_view(const GroupView& view);
 };
 
 struct Options {
@@ -206,6 +246,8 @@ class VSYNC_API Client {
   Expected<Done> flush(std::optional<Milliseconds> timeout = {});
   [[nodiscard]] std::size_t unanswered_bytes() const;
 
+  /// From now on, across reconnections, the handler hears of the cluster and of all groups; first of the present state.
+  Expected<Done> watch(std::optional<Milliseconds> timeout = {});
   Expected<DaemonStatus> status(std::optional<Milliseconds> timeout = {});
 
   /// Does what there is to do and calls back; waits up to `timeout` for the first thing to do. Failure: disconnected and not to
