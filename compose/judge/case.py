@@ -106,6 +106,7 @@ class Case:
     def flowing(self, *names, count=40):
         """Every client of these nodes delivers `count` more messages."""
         for name in names:
+            wait_until(f"the client of {name} is in the group", self.participants[name].joined, PATIENCE, every=0.05)
             client = self.participants[name].client
             before = sum(life.count for life in client.lives)
             wait_until(f"messages at {name}", lambda c=client, b=before: sum(life.count for life in c.lives) >= b + count,

@@ -135,7 +135,7 @@ class Node:
         run("docker", "unpause", self.id)
 
     def iptables(self, *rule):
-        run("nsenter", "--target", self.inspect("State.Pid"), "--net", "iptables", "--wait", *rule)
+        return run("nsenter", "--target", self.inspect("State.Pid"), "--net", "iptables", "--wait", *rule)
 
     def drop_from(self, address, *match):
         """What comes from that address is lost on the way."""

@@ -3,6 +3,7 @@ the most junior one."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -12,6 +13,7 @@ from support.waiting import wait_until
 
 FIVE = ("one", "two", "three", "four", "five")
 IMAGE_BYTES = 120 << 20
+NAME_SERVICE = "127.0.0.11"  # of the engine, in every container
 DISK = 256 * 1024  # bytes
 
 
@@ -84,15 +86,19 @@ def unplugged_one(play):
     back(play)
 
 
-@case("unplugged-two", "the cables of two of five are pulled and put back")
+@case("unplugged-two", "the cables of two of five are pulled; when they are put back each has the other's address")
 def unplugged_two(play):
     whole(play)
-    for name in ("two", "four"):
+    addresses = {name: play.cluster.address(name) for name in ("two", "four")}
+    for name in addresses:
         play.cluster.unplug(name)
     play.view("one", "three", "five")
     play.no_quorum("two", "four")
-    for name in ("two", "four"):
+    for name in reversed(sorted(addresses, key=addresses.get)):  # the engine gives the lowest free one
         play.cluster.plug(name)
+    play.note("the addresses were exchanged", ", ".join(f"{name} {play.cluster.address(name)}" for name in addresses),
+              {play.cluster.address(name) for name in addresses} == set(addresses.values())
+              and play.cluster.address("two") != addresses["two"])
     back(play)
 
 
@@ -216,6 +222,30 @@ def late_name(play):
     play.up("one")
     play.view("one", "three")
     play.flowing("one", "three")
+
+
+@case("names-lost", "the name service goes away: who is known stays known")
+def names_lost(play):
+    play.cluster.up(*FIVE[:3])  # without clients: only heartbeats tell who lives
+    play.view(*FIVE[:3])
+    before = {name: len(play[name].lines()) for name in FIVE[:3]}
+    for name in FIVE[:3]:
+        play[name].iptables("--append", "OUTPUT", "--destination", NAME_SERVICE, "--jump", "DROP")
+    for name in FIVE[:3]:
+        play.expect(f"{name} has asked for names in vain, again and again", True, lambda n=name: questions_lost(play[n]) >= 20,
+                    timeout=180)
+        play.expect(f"{name} has a quorum", True, play[name].has_quorum)
+    play.expect("new lines about views and unreachable peers", 0,
+                lambda: sum(len(play[name].lines()) - before[name] for name in FIVE[:3]))
+    play.cluster.heal()
+    for name in FIVE[:3]:
+        play.add_client(name)
+    play.flowing(*FIVE[:3])
+
+
+def questions_lost(node):
+    """Packets to the name service that were dropped."""
+    return int(re.search(r"^ *(\d+) .*DROP", node.iptables("--list", "OUTPUT", "--verbose", "--exact", "--numeric"), re.M)[1])
 
 
 @case("discovery", "nobody is told an address: two finds one by asking the network; another cluster's node does not",

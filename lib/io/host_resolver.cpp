@@ -1,6 +1,7 @@
 #include "io/host_resolver.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace vsync::io {
 namespace {
@@ -34,6 +35,13 @@ const HostResolver::Answer& HostResolver::lookup(const std::string& host) {
   return entry.answer;
 }
 
+void HostResolver::doubt(const std::string& host) {
+  const auto entry = entries_.find(host);
+  if (entry != entries_.end() && entry->second.good_until != Clock::time_point::max()) {
+    entry->second.good_until = Clock::time_point{};
+  }
+}
+
 void HostResolver::begin(const std::string& host) {
   entries_[host].answer.pending = true;
   resolver_.async_resolve(host, "", [this, host](const asio::error_code& error, const auto& results) {
@@ -46,7 +54,9 @@ void HostResolver::begin(const std::string& host) {
 void HostResolver::finish(const std::string& host, const asio::error_code& error,
                           const asio::ip::tcp::resolver::results_type& results) {
   auto& entry = entries_[host];
-  entry.answer = Answer{.pending = false, .addresses = {}, .error = error ? error.message() : ""};
+  // While the name service is away the members stay where they are: heartbeats must go on.
+  const auto before = error ? std::exchange(entry.answer.addresses, {}) : std::vector<asio::ip::address>{};
+  entry.answer = Answer{.pending = false, .addresses = before, .error = error ? error.message() : ""};
   for (const auto& result : results) {
     const auto address = result.endpoint().address();
     auto& known = entry.answer.addresses;
@@ -57,7 +67,8 @@ void HostResolver::finish(const std::string& host, const asio::error_code& error
   if (!error && entry.answer.addresses.empty()) {
     entry.answer.error = "has no address of the family that is listened on";
   }
-  entry.good_until = Clock::now() + (entry.answer.addresses.empty() ? Clock::duration(kBadFor) : Clock::duration(kGoodFor));
+  entry.good_until =
+      Clock::now() + (error || entry.answer.addresses.empty() ? Clock::duration(kBadFor) : Clock::duration(kGoodFor));
   owner_.resolved(host);
 }
 

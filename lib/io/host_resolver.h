@@ -27,8 +27,8 @@ class HostResolver {
  public:
   struct Answer {
     bool pending = true;
-    std::vector<asio::ip::address> addresses;  ///< empty after a failure
-    std::string error;
+    std::vector<asio::ip::address> addresses;  ///< after a failure the last ones known
+    std::string error;                         ///< of the last lookup; what it means depends on whether there are addresses
   };
 
   HostResolver(asio::io_context& io, ResolverOwner& owner) : resolver_(io), owner_(owner) {}
@@ -40,6 +40,8 @@ class HostResolver {
   /// What is known about `host`, now. Literal addresses are known at once; for names that are not known (any more) a lookup
   /// begins and `pending` is set until owner.resolved(host).
   const Answer& lookup(const std::string& host);
+  /// What is known about the name led to nobody, or to somebody else: the next lookup asks anew.
+  void doubt(const std::string& host);
 
  private:
   struct Entry {

@@ -247,12 +247,16 @@ void Dialer::failed(const TargetPtr& target, const std::string& why) {
 
 void Dialer::attempt_ended(const TargetPtr& target, std::optional<core::Pid> answered_by, const std::string& error) {
   target->busy = false;
-  if (answered_by) {
+  // Who dials a member and finds another node there has an old address of it.
+  const bool mistaken = target->pid && answered_by && answered_by->node != target->pid->node;
+  if (answered_by && !mistaken) {
     target->answered_by = answered_by;
   }
   if (error.empty()) {
     target->last_error.clear();
-  } else {
+  }
+  if (!error.empty() || mistaken) {
+    resolver_.doubt(target->address.host);
     target->schedule.failed(Clock::now(), times_, rng_);
   }
   mark_tried(*target);

@@ -269,6 +269,26 @@ TEST_CASE("a peer whose process is gone is reported at once, and found again whe
   CHECK_FALSE(a.links[pid]);
 }
 
+TEST_CASE("a member at whose address another node answers is looked for until it is back") {
+  asio::io_context io;
+  Daemon a(io, 1);
+  a.start();
+  auto squatter = std::make_unique<Daemon>(io, 3);
+  squatter->start();
+  Daemon b(io, 2);
+  b.me.address = squatter->me.address;
+  a.transport.want({squatter->member(), b.member()}, false);
+  REQUIRE(run_until(io, [&] { return a.linked(*squatter) && a.transport.counters().dialled >= 4; }));
+  CHECK_FALSE(a.linked(b));
+
+  auto moved = options("127.0.0.3", 2);
+  moved.listen.port = squatter->me.address.port;
+  squatter.reset();
+  Daemon back(io, 2, moved);
+  back.start();
+  REQUIRE(run_until(io, [&] { return a.linked(back); }));
+}
+
 TEST_CASE("goodbye is told apart from a crash") {
   asio::io_context io;
   Daemon a(io, 1);
