@@ -87,7 +87,7 @@ make_base() {
 ensure_base() {
   docker image inspect "$base" >/dev/null 2>&1 || timeout 120 docker pull -q "$base" >/dev/null 2>&1 || make_base
   local answer
-  answer=$(docker run --rm --network none "$base" true 2>&1) || no_engine "a container does not start: ${answer##*$'\n'}"
+  answer=$(docker run --rm --network none "$base" true 2>&1) || no_engine "a container does not start: ${answer%%$'\n'*}"
 }
 
 # The files of the engine of this checkout, and the two locks on them: `lock` for who starts or stops it, `users` shared by all

@@ -54,7 +54,7 @@ class Node:
         logs = {"membership": "membership.log", "text": "text.log", "json": "events.json"}
         return {"volumes": [f"{self.directory}:/run/vsyncd", f"{self.directory / 'state'}:/var/lib/vsyncd"],
                 "environment": {"VSYNCD_EVENT_LOG": ",".join(f"{kind}:/run/vsyncd/{file}" for kind, file in logs.items()),
-                                **settings},
+                                "VSYNCD_LOG_LEVEL": "info", **settings},
                 "dns_opt": ["timeout:1", "attempts:1"],  # there is nobody to ask but the engine
                 "healthcheck": {"interval": "1s" if self.asked_for_health else "1h"}}  # each costs a process
 
