@@ -78,6 +78,7 @@ make_base() {
     rm -rf "$tree"
     no_engine "debootstrap failed: $(tail -n 1 "$log")"
   fi
+  echo force-unsafe-io >"$tree/etc/dpkg/dpkg.cfg.d/docker-apt-speedup" # as in the official image: no fsync for each file
   tar -C "$tree" --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' --exclude='./usr/share/doc/*' \
     --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' --exclude='./dev/*' -c . |
     docker import --change 'CMD ["bash"]' - "$base" >/dev/null
