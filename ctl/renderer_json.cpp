@@ -19,11 +19,14 @@ class JsonRenderer final : public Renderer {
   explicit JsonRenderer(std::ostream& out) : out_(out) {}
 
   void status(const pb::Status& status) override { line(to_json(status)); }
-  void members(const pb::Status& status) override { line("{\"members\":" + to_json_array(status.members()) + "}"); }
+  void members(const pb::Status& status) override {
+    line("{\"members\":" + to_json_array(status.members()) + ",\"witnesses\":" + to_json_array(status.witnesses()) + "}");
+  }
   void view(const pb::Status& status) override {
     pb::ViewEvent view;
     view.set_view(status.view());
     *view.mutable_members() = status.members();
+    *view.mutable_witnesses() = status.witnesses();
     view.set_leader(status.leader());
     view.set_primary(status.view() != 0);
     view.set_cold(status.cold());

@@ -69,6 +69,15 @@ std::string list(const Items& items, Name name) {
   return text;
 }
 
+std::string name_and_node(const pb::Member& member) {
+  return safe(member.name()) + " (" + std::to_string(member.node()) + ")";
+}
+
+/// ""; or "; witness c (3)".
+std::string witnesses(const google::protobuf::RepeatedPtrField<pb::Member>& list_of) {
+  return list_of.empty() ? "" : "; witness " + list(list_of, name_and_node);
+}
+
 std::string nodes(const google::protobuf::RepeatedField<google::protobuf::uint32>& ids) {
   return list(ids, [](auto id) { return std::to_string(id); });
 }
@@ -131,7 +140,7 @@ class TextRenderer final : public Renderer {
 };
 
 void TextRenderer::status(const pb::Status& status) {
-  const bool well = status.state() == "member" && status.has_quorum();
+  const bool well = (status.state() == "member" || status.state() == "witness") && status.has_quorum();
   out_ << safe(status.name()) << " (node " << status.node() << ", incarnation " << status.incarnation()
        << "): " << paint(well ? Paint::good : Paint::bad, status.state()) << '\n';
   out_ << "cluster  " << (status.cluster().empty() ? "none yet" : status.cluster()) << '\n';
@@ -173,17 +182,23 @@ void TextRenderer::doctor(const pb::DoctorReport& report) {
 
 void TextRenderer::members(const pb::Status& status) {
   Table table({"RANK", "NODE", "NAME", "ADDRESS", "HEARTBEAT", "RTT", "LINK", "STATE"});
-  for (const auto& member : status.members()) {
+  const auto add = [&](const pb::Member& member, const std::string& rank) {
     const bool self = member.state() == "self";
     const std::string state =
         member.state() == "suspected" ? paint(Paint::bad, "suspected (" + member.suspicion() + ")") : member.state();
-    table.add({std::to_string(member.rank()), std::to_string(member.node()) + "." + std::to_string(member.incarnation()),
-               safe(member.name()), safe(member.address()), self ? "-" : duration(member.heartbeat_age_us()),
+    table.add({rank, std::to_string(member.node()) + "." + std::to_string(member.incarnation()), safe(member.name()),
+               safe(member.address()), self ? "-" : duration(member.heartbeat_age_us()),
                self || member.rtt_us() == 0 ? "-" : duration(member.rtt_us()),
                self              ? "-"
                : member.linked() ? "up"
                                  : "down",
                state});
+  };
+  for (const auto& member : status.members()) {
+    add(member, std::to_string(member.rank()));
+  }
+  for (const auto& witness : status.witnesses()) {
+    add(witness, "witness");
   }
   table.print(out_);
 }
@@ -193,9 +208,7 @@ void TextRenderer::view(const pb::Status& status) {
     out_ << "no view: this daemon is " << status.state() << '\n';
     return;
   }
-  out_ << "view " << status.view() << ": "
-       << list(status.members(),
-               [](const pb::Member& member) { return safe(member.name()) + " (" + std::to_string(member.node()) + ")"; })
+  out_ << "view " << status.view() << ": " << list(status.members(), name_and_node) << witnesses(status.witnesses())
        << "; led by " << safe(status.leader_name()) << '\n';
 }
 
@@ -234,9 +247,7 @@ void TextRenderer::group(const pb::GroupView& group) {
 }
 
 void TextRenderer::view_event(const pb::ViewEvent& view) {
-  out_ << "view " << view.view() << ": " << list(view.members(), [](const pb::Member& member) {
-    return safe(member.name()) + " (" + std::to_string(member.node()) + ")";
-  });
+  out_ << "view " << view.view() << ": " << list(view.members(), name_and_node) << witnesses(view.witnesses());
   if (view.joined_size() > 0) {
     out_ << "; joined " << nodes(view.joined());
   }

@@ -123,6 +123,25 @@ Result<void> apply_hosts(engine::Options& options, const Settings& settings) {
   return {};
 }
 
+/// B4: who only votes founds nothing, leads nothing, and must be allowed to vote.
+Result<void> check_witness(const engine::Options& options, const Settings& settings) {
+  if (options.bootstrap) {
+    return fail("witness contradicts bootstrap: a witness has no state to found a cluster with; found it on another host");
+  }
+  if (options.found_if_alone) {
+    return fail("witness contradicts hosts: this is the first host of '" + settings.text("hosts") +
+                "', which founds the cluster; move it down");
+  }
+  if (settings.flag("crash-in-change")) {
+    return fail("witness contradicts crash-in-change: a witness never leads");
+  }
+  const auto own = [&](const core::Voter& voter) { return voter.node == options.node; };
+  if (options.quorum == core::QuorumPolicy::fixed && std::ranges::none_of(options.static_voters, own)) {
+    return fail("witness with quorum static must be one of the voters: give its id, and name that with voter on all hosts");
+  }
+  return {};
+}
+
 void set_faults(engine::Faults& faults, const Settings& settings) {
   if (settings.given("crash-delay")) {
     faults.crash_after = std::chrono::duration_cast<milliseconds>(duration_of(settings, "crash-delay"));
@@ -200,6 +219,7 @@ Result<engine::Options> make_options(const Settings& settings) {
   options.node = static_cast<core::NodeId>(number_of(settings, "id"));
   options.state_dir = settings.text("state-dir");
   options.bootstrap = settings.flag("bootstrap");
+  options.witness = settings.flag("witness");
   options.quorum = settings.text("quorum") == "static" ? core::QuorumPolicy::fixed : core::QuorumPolicy::dynamic;
   options.cold_start = cold_start_of(settings.text("cold-start"));
   options.event_logs = event_logs_of(settings);
@@ -237,6 +257,9 @@ Result<engine::Options> make_options(const Settings& settings) {
     }
   } else if (settings.flag("crash-in-change")) {
     return fail("crash-in-change needs hosts: it waits for all of them");
+  }
+  if (const auto fits = options.witness ? check_witness(options, settings) : Result<void>{}; !fits) {
+    return tl::unexpected(fits.error());
   }
   if (options.advertise.host.empty()) {
     const auto& listen = options.transport.listen.host;

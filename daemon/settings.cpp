@@ -140,6 +140,8 @@ constexpr std::array kDefinitions{
     Definition{"cluster-name", "", Kind::value, "vsync", cluster_name, "name of the cluster, for discover"},
     Definition{"discovery-port", "", Kind::value, "7476", own_port, "UDP port for discover, the same on every host"},
     Definition{"bootstrap", "", Kind::flag, "false", nullptr, "found a new cluster if there is no stored state"},
+    Definition{"witness", "", Kind::flag, "false", nullptr,
+               "vote and do nothing else: the third voter of a cluster of two; joins through peer, hosts or discover"},
     Definition{"state-dir", "", Kind::value, "/var/lib/vsyncd", any, "directory for what must survive a restart"},
     Definition{"socket", "", Kind::value, "/run/vsyncd/vsyncd.sock", any, "control socket (systemd's when socket-activated)"},
     Definition{"socket-mode", "", Kind::value, "0660", mode, "permissions of the control socket"},

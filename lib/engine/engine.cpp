@@ -158,6 +158,7 @@ void Engine::start_node() {
   self_.vote_epoch = identity.vote_epoch;
   self_.name = options_.name;
   self_.address = options_.advertise;
+  self_.witness = options_.witness;
   if (self_.address.port == 0) {
     self_.address.port = transport_.port();
   }
@@ -168,7 +169,8 @@ void Engine::start_node() {
   node_ = std::make_unique<core::Node>(config);
   left_ = false;
   log(Subsystem::membership, "start", self_.pid)
-      .info("starts as {} ({}) at {}:{}", core::to_string(self_.pid), self_.name, self_.address.host, self_.address.port);
+      .info("starts as {}{} ({}) at {}:{}", self_.witness ? "witness " : "", core::to_string(self_.pid), self_.name,
+            self_.address.host, self_.address.port);
   if (!config.join && !config.bootstrap && !config.found_if_alone && !config.restored.decided) {
     log(Subsystem::membership)
         .warn("belongs to no cluster: found one (--bootstrap, --hosts) or join one (--peer, --discover, vsyncctl join)");

@@ -105,7 +105,8 @@ void Engine::apply(core::ViewInstalled& effect) {
   discovery_.rest();
   identities_refused_ = 0;
   log(Subsystem::membership, "install", view_->leader())
-      .info("installs view {}, leader {}{}", view_->summary(), core::to_string(view_->leader()), describe_changes(*view_));
+      .info("{} view {}, leader {}{}", self_.witness ? "votes in" : "installs", view_->summary(),
+            core::to_string(view_->leader()), describe_changes(*view_));
   if (state_.identity.uuid != view_->uuid) {
     state_.identity.uuid = view_->uuid;
     storage_->save(state_.identity, [this](const Result<void>& saved) {

@@ -33,14 +33,18 @@ void write_ref(JsonLine& json, std::string_view name, const core::ViewRef& ref) 
   json.end_object();
 }
 
-void write_members(JsonLine& json, const core::View& view) {
-  json.key("members").begin_array();
-  for (const auto& member : view.members) {
+void write_members(JsonLine& json, std::string_view name, const std::vector<core::Member>& members) {
+  json.key(name).begin_array();
+  for (const auto& member : members) {
     json.begin_object().field("pid", to_string(member.pid)).field("vote_epoch", member.vote_epoch).field("name", member.name);
     json.field("host", member.address.host).field("port", member.address.port);
     json.field("heartbeat_port", member.address.heartbeat_port).end_object();
   }
-  json.end_array().key("voters").begin_array();
+  json.end_array();
+}
+
+void write_voters(JsonLine& json, const core::View& view) {
+  json.key("voters").begin_array();
   for (const auto& voter : view.voters) {
     json.begin_object().field("node", voter.node).field("vote_epoch", voter.vote_epoch).field("weight", voter.weight);
     json.end_object();
@@ -81,7 +85,9 @@ void write_view(JsonLine& json, std::string_view name, const core::View& view) {
   write_ref(json, "ref", view.ref);
   json.field("primary", view.primary).field("cold", view.cold).field("proto", view.proto);
   json.field("config_hash", view.config_hash).field("policy", to_string(view.policy)).field("tiebreak", view.tiebreak);
-  write_members(json, view);
+  write_members(json, "members", view.members);
+  write_members(json, "witnesses", view.witnesses);
+  write_voters(json, view);
   write_origins(json, view);
   write_changes(json, view);
   json.end_object();

@@ -21,7 +21,7 @@ std::string text(std::string_view name) {
 }
 
 std::string name_of(const core::View* view, const core::Pid& pid) {
-  const core::Member* member = view == nullptr ? nullptr : view->find(pid);
+  const core::Member* member = view == nullptr ? nullptr : view->find_named(pid);
   return member == nullptr ? "" : member->name;
 }
 
@@ -117,6 +117,9 @@ void fill(pb::ViewEvent& out, const core::ViewInstalled& installed, const core::
   for (core::Rank rank = 0; rank < view.members.size(); ++rank) {
     fill_member(*out.add_members(), view.members[rank], rank, view.members[rank].pid == self);
   }
+  for (const auto& witness : view.witnesses) {
+    fill_member(*out.add_witnesses(), witness, 0, witness.pid == self);
+  }
   out.set_leader(view.leader().node);
   for (const auto& pid : view.joined) {
     out.add_joined(pid.node);
@@ -168,6 +171,9 @@ void fill(pb::Status& out, const core::NodeStatus& status, const NodeInfo& info,
   out.set_quorum_policy(text(to_string(policy)));
   for (const auto& member : status.members) {
     fill_member(*out.add_members(), member);
+  }
+  for (const auto& witness : status.witnesses) {
+    fill_member(*out.add_witnesses(), witness);
   }
   for (const auto& group : status.groups) {
     fill(*out.add_groups(), *group);

@@ -333,7 +333,7 @@ void ControlServer::Impl::suspicion_changed(const core::SuspicionChanged& effect
   pb::Event event;
   pb::SuspectEvent& suspect = *event.mutable_suspect();
   suspect.set_node(effect.peer.node);
-  if (const core::Member* const member = view_ ? view_->find(effect.peer) : nullptr) {
+  if (const core::Member* const member = view_ ? view_->find_named(effect.peer) : nullptr) {
     suspect.set_name(member->name);
   }
   suspect.set_evidence(std::string(to_string(effect.evidence)));

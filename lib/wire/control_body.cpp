@@ -7,7 +7,7 @@ namespace vsync::wire {
 
 namespace {
 
-static_assert(static_cast<int>(core::Role::left) == pb::ROLE_LEFT);
+static_assert(static_cast<int>(core::Role::witness) == pb::WITNESS);
 static_assert(static_cast<int>(core::RejectReason::assign_id) == pb::ASSIGN_ID);
 
 }  // namespace
@@ -25,6 +25,7 @@ void write(pb::Hello& to, const core::Hello& frame) {
   to.set_role(static_cast<pb::Role>(frame.role));
   to.set_decided(frame.decided);
   to.set_config_hash(frame.config_hash);
+  to.set_witness(frame.witness);
 }
 
 void read(const pb::Hello& from, core::Hello& frame, Check& check) {
@@ -36,9 +37,10 @@ void read(const pb::Hello& from, core::Hello& frame, Check& check) {
   frame.vote_epoch = from.vote_epoch();
   frame.name = read_text(from.name(), check);
   frame.address = read(from.address(), check);
-  frame.role = to_enum(static_cast<unsigned>(from.role()), core::Role::left, check);
+  frame.role = to_enum(static_cast<unsigned>(from.role()), core::Role::witness, check);
   frame.decided = from.decided();
   frame.config_hash = from.config_hash();
+  frame.witness = from.witness();
 }
 
 void write(pb::Goodbye& to, const core::Goodbye& frame) {

@@ -36,7 +36,7 @@ void put_fields(Writer& to, const core::Heartbeat& beat) {
 
 void get_fields(Reader& from, core::Heartbeat& beat, Check& check) {
   beat.decided = from.value<std::uint64_t>();
-  beat.role = to_enum(from.value<std::uint8_t>(), core::Role::left, check);
+  beat.role = to_enum(from.value<std::uint8_t>(), core::Role::witness, check);
   beat.counter = from.value<std::uint64_t>();
   beat.health = from.value<std::uint32_t>();
   beat.view = from.value<std::uint64_t>();

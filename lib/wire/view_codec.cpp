@@ -1,5 +1,6 @@
 #include "wire/view_codec.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -123,6 +124,7 @@ void write(pb::Member& to, const core::Member& member) {
   to.set_vote_epoch(member.vote_epoch);
   to.set_name(member.name);
   write(*to.mutable_address(), member.address);
+  to.set_witness(member.witness);
 }
 
 void write(pb::Counts& to, const core::Counts& counts) {
@@ -138,6 +140,9 @@ void write(pb::View& to, const core::View& view) {
   to.set_config_hash(view.config_hash);
   for (const core::Member& member : view.members) {
     write(*to.add_members(), member);
+  }
+  for (const core::Member& witness : view.witnesses) {
+    write(*to.add_witnesses(), witness);
   }
   for (const core::Voter& voter : view.voters) {
     pb::Voter& added = *to.add_voters();
@@ -198,7 +203,7 @@ core::Address read(const pb::Address& from, Check& check) {
 }
 
 core::Member read(const pb::Member& from, Check& check) {
-  return {read(from.pid()), from.vote_epoch(), read_text(from.name(), check), read(from.address(), check)};
+  return {read(from.pid()), from.vote_epoch(), read_text(from.name(), check), read(from.address(), check), from.witness()};
 }
 
 core::Counts read(const pb::Counts& from, Check& check) {
@@ -251,6 +256,9 @@ core::ViewPtr read(const pb::View& from, Check& check) {
   view->history = read_history(from.history(), check);
   check.that(view->id() > 0, "view without id");
   check.that(!view->members.empty(), "view without members");
+  view->witnesses = read_members(from.witnesses(), check);
+  const auto witness = [](const core::Member& member) { return member.witness; };
+  check.that(std::ranges::none_of(view->members, witness) && std::ranges::all_of(view->witnesses, witness), "bad witness");
   return check.ok() ? view : nullptr;
 }
 

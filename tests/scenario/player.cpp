@@ -100,7 +100,7 @@ Outcome Player::finish() {
     check::safety(history, outcome.report);
     check::Ending ending;
     for (const auto host : world_->hosts()) {
-      if (settled_ && world_->running(host)) {
+      if (settled_ && world_->running(host) && !world_->witness(host)) {
         ending.view = world_->status(host).view->id();
         ending.live.push_back(world_->pid(host));
       }
@@ -123,7 +123,8 @@ void Player::print(const std::string& line) {
 
 std::string Player::nodes(Words words) {
   if (words.empty()) {
-    return "nodes COUNT [static] [relay] [unnumbered] [quorum|manual] [suspect TIME] [heartbeat TIME] [rto TIME] [run-bytes N] "
+    return "nodes COUNT [static] [relay] [unnumbered] [witness HOST] [quorum|manual] [suspect TIME] [heartbeat TIME] [rto TIME] "
+           "[run-bytes N] "
            "[window N]";
   }
   const auto count = number(words[0]);
@@ -138,6 +139,8 @@ std::string Player::nodes(Words words) {
       limits.ack_direct_max = 2;
     } else if (words[i] == "unnumbered") {
       unnumbered_ = true;
+    } else if (words[i] == "witness" && i + 1 < words.size()) {
+      witness_ = static_cast<HostId>(number(words[++i]));
     } else if (words[i] == "quorum") {
       setup_.cold_start = ColdStart::quorum;
     } else if (words[i] == "manual") {
@@ -166,7 +169,7 @@ std::string Player::nodes(Words words) {
     }
   };
   for (std::size_t i = 0; i < count; ++i) {
-    world_->add_host(i == 0 || !unnumbered_);
+    world_->add_host(i == 0 || !unnumbered_, i + 1 == witness_);
   }
   return "";
 }
@@ -177,7 +180,7 @@ std::string Player::found(Words words) {
   quiet_ = true;
   for (const auto host : members) {
     world_->start(host, sim::start_options(*world_, host));
-    if (!wait([&] { return world_->running(host) && settled(); }, seconds(20))) {
+    if (!wait([&] { return world_->running(host) && world_->common_view(); }, seconds(20))) {
       return "machine " + std::to_string(host) + " does not get in";
     }
   }

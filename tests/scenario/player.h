@@ -83,7 +83,6 @@ class Player {
   [[nodiscard]] std::vector<sim::HostId> hosts(Words words) const;
   [[nodiscard]] std::vector<std::pair<sim::HostId, sim::HostId>> links(Words words) const;
   [[nodiscard]] bool in_view(const std::string& members, const std::vector<sim::HostId>& at) const;
-  [[nodiscard]] bool settled() const;
   /// Until the condition holds; false: it does not within `limit`.
   template <typename Condition>
   bool wait(Condition condition, core::Duration limit) {
@@ -104,6 +103,7 @@ class Player {
 
   sim::Setup setup_;
   bool unnumbered_ = false;
+  sim::HostId witness_ = 0;  ///< 0: none
   std::unique_ptr<sim::World> world_;
   std::unique_ptr<sim::Workload> workload_;
   std::string trace_;

@@ -152,7 +152,7 @@ bool Player::in_view(const std::string& members, const std::vector<HostId>& at) 
       return false;
     }
     const auto status = world_->status(host);
-    return status.view && status.role == Role::member && node_list(*status.view) == members;
+    return status.view && (status.role == Role::member || status.role == Role::witness) && node_list(*status.view) == members;
   });
 }
 
@@ -164,31 +164,13 @@ std::string Player::until(Words words) {
   return wait([&] { return in_view(words[1], at); }, seconds(30)) ? "" : "it does not come to that";
 }
 
-bool Player::settled() const {
-  ViewPtr view;
-  std::size_t running = 0;
-  for (const auto host : world_->hosts()) {
-    if (!world_->running(host)) {
-      continue;
-    }
-    const auto status = world_->status(host);
-    if (status.role != Role::member || !status.view || (view && view != status.view && *view != *status.view) ||
-        status.send_queue != 0 || !status.view->contains(world_->pid(host))) {
-      return false;
-    }
-    view = status.view;
-    ++running;
-  }
-  return view && view->members.size() == running;
-}
-
 /// All running machines come into one view; then everything that was sent is delivered.
 std::string Player::settle(Words) {
-  if (!wait([&] { return settled(); }, seconds(60))) {
+  if (!wait([&] { return world_->common_view() != nullptr; }, seconds(60))) {
     return "no last view";
   }
   world_->run_until(world_->now() + seconds(3));
-  settled_ = settled();
+  settled_ = world_->common_view() != nullptr;
   return settled_ ? "" : "the view does not last";
 }
 

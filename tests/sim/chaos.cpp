@@ -9,11 +9,12 @@ using namespace core;
 using std::chrono::milliseconds;
 
 std::optional<Profile> profile_named(std::string_view name) {
-  constexpr std::array<std::pair<std::string_view, Profile>, 5> names{{{"mixed", Profile::mixed},
+  constexpr std::array<std::pair<std::string_view, Profile>, 6> names{{{"mixed", Profile::mixed},
                                                                        {"crash", Profile::crash},
                                                                        {"calm", Profile::calm},
                                                                        {"network", Profile::network},
-                                                                       {"joins", Profile::joins}}};
+                                                                       {"joins", Profile::joins},
+                                                                       {"witness", Profile::witness}}};
   for (const auto& [text, profile] : names) {
     if (text == name) {
       return profile;
@@ -53,7 +54,7 @@ Chaos::Chaos(World& world, Profile profile) : world_(world), rng_(world.rng()) {
   if (profile == Profile::calm) {
     return;
   }
-  const bool mixed = profile == Profile::mixed;
+  const bool mixed = profile == Profile::mixed || profile == Profile::witness;
   const bool crash = mixed || profile == Profile::crash;
   const bool network = mixed || profile == Profile::network;
   const bool joins = mixed || profile == Profile::joins;

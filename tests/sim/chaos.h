@@ -9,7 +9,8 @@
 
 namespace vsync::sim {
 
-enum class Profile : std::uint8_t { mixed, crash, calm, network, joins };
+/// witness: as mixed, with one machine that only votes (B4).
+enum class Profile : std::uint8_t { mixed, crash, calm, network, joins, witness };
 
 [[nodiscard]] std::optional<Profile> profile_named(std::string_view name);
 

@@ -152,7 +152,7 @@ int main(int argc, char** argv) {
   app.add_option("--runs", options.runs, "how many seeds to try, instead of --seconds");
   app.add_option("--length", options.length, "seconds of virtual time with faults, 0 = drawn");
   app.add_option("--profile", options.profile, "which faults")
-      ->check(CLI::IsMember({"mixed", "crash", "calm", "network", "joins"}));
+      ->check(CLI::IsMember({"mixed", "crash", "calm", "network", "joins", "witness"}));
   app.add_option("--mutant", options.mutant, "plant this fault (only in vsync_sim_mutants)");
   bool list = false;
   app.add_flag("--list-mutants", list, "name them, each with the rule it breaks");

@@ -28,12 +28,16 @@ struct Plan {
   Duration chaos;
   bool ancient;     ///< starts as after a total failure, with counters near a limit
   bool unnumbered;  ///< some machines ask for their id
+  bool witness;     ///< the last machine is one
 };
 
 Plan draw(const RunOptions& options, Rng& rng) {
   Plan plan{};
   const bool calm = options.profile == Profile::calm;
   plan.nodes = options.nodes != 0 ? options.nodes : one_of<std::size_t>(rng, {1, 2, 3, 3, 3, 4, 4, 5, 5, 6, 7});
+  if (options.profile == Profile::witness && options.nodes == 0) {
+    plan.nodes = one_of<std::size_t>(rng, {2, 3, 3, 3, 4, 5});
+  }
   auto& limits = plan.setup.limits;
   limits.suspect_after = milliseconds(one_of(rng, {300, 500, 1000}));
   limits.heartbeat = limits.suspect_after / 10;
@@ -68,6 +72,7 @@ Plan draw(const RunOptions& options, Rng& rng) {
   plan.chaos = options.chaos.count() != 0 ? options.chaos : seconds(one_of(rng, {4, 8, 15}));
   plan.ancient = !calm && rng.chance(0.1);
   plan.unnumbered = plan.setup.quorum == QuorumPolicy::dynamic && !plan.ancient && rng.chance(0.2);
+  plan.witness = options.profile == Profile::witness || (!calm && plan.nodes > 1 && rng.chance(0.15));
   return plan;
 }
 
@@ -102,7 +107,6 @@ class Run {
   void converge();
   void bring_back(bool all);
   bool settle(Duration limit);
-  [[nodiscard]] bool settled() const;
   [[nodiscard]] bool has_holder(const View& last) const;
   void judge();
   void count_views();
@@ -128,7 +132,7 @@ void Run::make_ancient() {
 
 void Run::found() {
   for (std::size_t i = 0; i < plan_.nodes; ++i) {
-    world_.add_host(i == 0 || !plan_.unnumbered);
+    world_.add_host(i == 0 || !plan_.unnumbered, plan_.witness && i > 0 && i + 1 == plan_.nodes);
   }
   if (plan_.ancient) {
     make_ancient();
@@ -182,31 +186,13 @@ void Run::bring_back(bool all) {
   }
 }
 
-bool Run::settled() const {
-  std::vector<Pid> running;
-  ViewPtr view;
-  for (const auto host : world_.hosts()) {
-    if (!world_.running(host)) {
-      continue;
-    }
-    const auto status = world_.status(host);
-    if (status.role != Role::member || !status.view || (view && view->id() != status.view->id()) || status.send_queue != 0) {
-      return false;
-    }
-    view = status.view;
-    running.push_back(world_.pid(host));
-  }
-  return view && view->members.size() == running.size() &&
-         std::all_of(running.begin(), running.end(), [&](const Pid& pid) { return view->contains(pid); });
-}
-
 bool Run::settle(Duration limit) {
   const auto end = world_.now() + limit;
   while (world_.now() < end && result_.report.clean()) {
     advance(milliseconds(200));
-    if (settled()) {
+    if (world_.common_view()) {
       advance(seconds(3));  // what is in flight arrives; nothing may change any more
-      if (settled()) {
+      if (world_.common_view()) {
         return true;
       }
     }
@@ -248,7 +234,7 @@ void Run::converge() {
       result_.report.violation("L6 no livelock", std::to_string(installs) + " views after healing");
     }
     for (const auto host : world_.hosts()) {
-      if (world_.running(host)) {
+      if (world_.running(host) && !world_.witness(host)) {
         ending_.view = world_.status(host).view->id();
         ending_.live.push_back(world_.pid(host));
       }

@@ -111,7 +111,9 @@ void Workload::die(HostId host, const std::string& name) {
 void Workload::go() {
   running_ = true;
   for (const auto host : world_.hosts()) {
-    act(host);
+    if (!world_.witness(host)) {
+      act(host);
+    }
   }
 }
 

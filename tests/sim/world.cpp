@@ -14,11 +14,12 @@ World::~World() = default;
 
 // ---------------------------------------------------------------- machines
 
-HostId World::add_host(bool numbered) {
+HostId World::add_host(bool numbered, bool witness) {
   const auto id = static_cast<HostId>(hosts_.size() + 1);
   auto& host = hosts_[id];
   host.id = id;
   host.numbered = numbered;
+  host.witness = witness;
   host.disk.node = numbered ? id : 0;
   host.disk.vote_epoch = rng_.next() | 1U;
   return id;
@@ -50,6 +51,7 @@ Config World::config(Host& host) {
   config.self.vote_epoch = disk.vote_epoch;
   config.self.name = "n" + std::to_string(host.id);
   config.self.address = {"h" + std::to_string(host.id), static_cast<std::uint16_t>(host.id), static_cast<std::uint16_t>(host.id)};
+  config.self.witness = host.witness;
   config.config_hash = host.options.config_hash;
   config.limits = setup_.limits;
   config.quorum = setup_.quorum;
@@ -157,7 +159,8 @@ ViewPtr World::past_view(ViewId id, std::uint64_t incarnation, const std::vector
     const auto& disk = hosts_.at(host).disk;
     const auto port = static_cast<std::uint16_t>(host);
     const auto name = std::to_string(host);
-    view.members.push_back({{disk.node, incarnation, 0}, disk.vote_epoch, "n" + name, {"h" + name, port, port}});
+    auto& named = witness(host) ? view.witnesses : view.members;
+    named.push_back({{disk.node, incarnation, 0}, disk.vote_epoch, "n" + name, {"h" + name, port, port}, witness(host)});
     view.voters.push_back({disk.node, disk.vote_epoch, 1});
     view.history[disk.node] = incarnation;
   }
@@ -193,6 +196,25 @@ const Node& World::node(HostId id) const {
 }
 Pid World::pid(HostId id) const {
   return hosts_.at(id).process->pid;
+}
+
+ViewPtr World::common_view() const {
+  ViewPtr view;
+  std::size_t running = 0;
+  for (const auto& [id, host] : hosts_) {
+    if (!host.process) {
+      continue;
+    }
+    const auto status = this->status(id);
+    const auto role = host.witness ? Role::witness : Role::member;
+    const bool same = status.view && (!view || view == status.view || *view == *status.view);
+    if (!same || status.role != role || status.send_queue != 0 || !status.view->names(host.process->pid)) {
+      return nullptr;
+    }
+    view = status.view;
+    ++running;
+  }
+  return view && view->everybody().size() == running ? view : nullptr;
 }
 
 std::optional<ProcessId> World::process_on(HostId id) const {

@@ -63,7 +63,7 @@ class World : private Machines {
 
   // ---- machines
   /// numbered: its id is configured (a line of the hosts file), otherwise it asks for one when it joins.
-  HostId add_host(bool numbered);
+  HostId add_host(bool numbered, bool witness = false);
   struct StartOptions {
     bool bootstrap = false;
     bool found_if_alone = false;
@@ -87,6 +87,9 @@ class World : private Machines {
   void request(HostId host, core::Input input);  ///< of a local application or the operator
 
   [[nodiscard]] bool numbered(HostId host) const { return hosts_.at(host).numbered; }
+  [[nodiscard]] bool witness(HostId host) const { return hosts_.at(host).witness; }
+  /// The view that all running daemons are in, each as member or as witness, with nothing left to send; null: not so.
+  [[nodiscard]] core::ViewPtr common_view() const;
   [[nodiscard]] bool running(HostId host) const;
   [[nodiscard]] bool paused(HostId host) const;
   /// The current process's core; the machine must be running.
@@ -135,6 +138,7 @@ class World : private Machines {
   struct Host {
     HostId id = 0;
     bool numbered = true;
+    bool witness = false;  ///< B4
     bool powered = true;
     bool paused = false;
     bool disk_stopped = false;

@@ -125,6 +125,10 @@ ViewPtr view(const Json& json) {
   for (const auto& item : json["members"].items()) {
     value.members.push_back(member(item));
   }
+  for (const auto& item : json["witnesses"].items()) {
+    value.witnesses.push_back(member(item));
+    value.witnesses.back().witness = true;
+  }
   for (const auto& item : json["voters"].items()) {
     value.voters.push_back(
         {item["node"].number<NodeId>(), item["vote_epoch"].number<std::uint64_t>(), item["weight"].number<std::uint32_t>()});

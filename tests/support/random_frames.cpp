@@ -56,6 +56,10 @@ core::ViewPtr RandomFrames::view() {
     view->voters.push_back({member.pid.node, number(), 1 + static_cast<std::uint32_t>(number(9))});
     view->history[member.pid.node] = number();
   }
+  if (flip()) {
+    view->witnesses = {member(static_cast<core::NodeId>(view->members.size() + 1))};
+    view->witnesses.front().witness = true;
+  }
   view->policy = flip() ? core::QuorumPolicy::dynamic : core::QuorumPolicy::fixed;
   view->tiebreak = static_cast<core::NodeId>(number());
   for (std::size_t i = few(); i > 0; --i) {
@@ -112,7 +116,7 @@ core::Datagram RandomFrames::datagram(std::size_t kind) {
     return core::Heartbeat{.pid = pid(),
                            .uuid = uuid(),
                            .decided = number(),
-                           .role = static_cast<core::Role>(number(5)),
+                           .role = static_cast<core::Role>(number(6)),
                            .counter = number(),
                            .health = static_cast<std::uint32_t>(number(9)),
                            .view = number(),
@@ -135,7 +139,8 @@ void RandomFrames::fill(core::Hello& frame) {
   frame.vote_epoch = number();
   frame.name = text();
   frame.address = address();
-  frame.role = static_cast<core::Role>(number(5));
+  frame.role = static_cast<core::Role>(number(6));
+  frame.witness = flip();
   frame.decided = number();
   frame.config_hash = number();
 }

@@ -39,14 +39,14 @@ bool Membership::led_by_other() const {
 }
 
 bool Membership::cause_due() const {
+  const auto everybody = view_->everybody();
   const auto gone = [&](const Member& m) { return m.pid != self() && confirmed(m.pid) != Evidence::none; };
   const auto batched = [&](const auto& entry) {
     return entry.second.ready && now_ >= entry.second.ready_since + config_.limits.join_batch && host_.linked(entry.first);
   };
   const auto edge = causes_.broken_edge_since();
   return std::holds_alternative<Wedged>(phase_) || leaving_ || !causes_.leaving.empty() || !causes_.evictions.empty() ||
-         (edge && now_ - *edge >= config_.limits.suspect_after) ||
-         std::any_of(view_->members.begin(), view_->members.end(), gone) ||
+         (edge && now_ - *edge >= config_.limits.suspect_after) || std::any_of(everybody.begin(), everybody.end(), gone) ||
          std::any_of(causes_.joiners.begin(), causes_.joiners.end(), batched);
 }
 
@@ -80,6 +80,11 @@ void Membership::report(const Pid& suspect, Evidence evidence, Duration silence)
 }
 
 void Membership::report_causes() {
+  if (witnessing() && leaving_) {
+    for (const auto& member : acceptor_.decided()->members) {
+      send(member.pid, Leave{acceptor_.decided_id(), false});  // it does not know whom they take for the candidate
+    }
+  }
   if (!holder() || candidate() == self()) {
     return;
   }
@@ -95,14 +100,14 @@ void Membership::report_causes() {
 }
 
 void Membership::on(const Pid& from, const Suspect& suspect) {
-  if (holder() && suspect.view == view_id() && view_->contains(from) && view_->contains(suspect.suspect) &&
+  if (holder() && suspect.view == view_id() && view_->contains(from) && view_->names(suspect.suspect) &&
       suspect.suspect != self()) {
     causes_.reported(from, suspect, now_);
   }
 }
 
 void Membership::on(const Pid& from, const Leave& leave) {
-  if (!holder() || leave.view != view_id() || !view_->contains(from)) {
+  if (!holder() || leave.view != view_id() || !view_->names(from)) {
     return;
   }
   if (!leave.everyone) {
@@ -114,7 +119,7 @@ void Membership::on(const Pid& from, const Leave& leave) {
 }
 
 void Membership::on(const Pid& from, const EvictRequest& request) {
-  if (holder() && request.view == view_id() && view_->contains(from) && view_->contains(request.member)) {
+  if (holder() && request.view == view_id() && view_->contains(from) && view_->names(request.member)) {
     causes_.evictions[request.member] = request.why;
   }
 }
@@ -198,22 +203,15 @@ void Membership::on(const Pid& from, const Promise& promise) {
 void Membership::try_choose() {
   auto& task = std::get<Preparing>(task_);
   VoterSet answered;
-  bool holder_answered = false;
   for (const auto& [pid, promise] : task.promises) {
     answered.insert({pid.node, promise.vote_epoch});
-    holder_answered = holder_answered || promise.held;
+  }
+  if (task.cold) {
+    try_choose_cold(task, answered);
+    return;
   }
   if (!quorum(*base(), answered)) {
     return;  // V5: blocked; PREPARE is repeated
-  }
-  if (task.cold) {
-    const auto voted = [&](const Voter& voter) { return answered.contains({voter.node, voter.vote_epoch}); };
-    if (holder_answered && !mutant(Mutant::cold_anytime)) {
-      abandon(config_.limits.view_change_timeout());  // B2 is only for views without a holder
-    } else if (std::all_of(base()->voters.begin(), base()->voters.end(), voted) || now_ >= task.until) {
-      choose();
-    }
-    return;
   }
   // V5. Who is linked and heard is only slow, perhaps its disk: it gets nearly the time after which it would take us for stuck.
   const auto slow_until = task.since + config_.limits.view_change_timeout() * 3 / 4;
@@ -226,6 +224,26 @@ void Membership::try_choose() {
     return;
   }
   choose();
+}
+
+/// B2. wait_all waits for the promise of every vote that is here, as slow as its disk may be.
+void Membership::try_choose_cold(const Preparing& task, const VoterSet& answered) {
+  const auto at_hand = voters_at_hand();
+  const auto voted = [&](const Voter& v) { return answered.contains({v.node, v.vote_epoch}); };
+  const auto awaited = [&](const Voter& v) { return !voted(v) && at_hand.contains({v.node, v.vote_epoch}); };
+  const auto& voters = base()->voters;
+  const bool patient = config_.cold_start == ColdStart::wait_all && !operator_cold_start_;
+  const bool complete = std::all_of(voters.begin(), voters.end(), voted) ||
+                        (now_ >= task.until && !(patient && std::any_of(voters.begin(), voters.end(), awaited)));
+  const bool holder_answered =
+      std::any_of(task.promises.begin(), task.promises.end(), [](const auto& entry) { return entry.second.held.has_value(); });
+  if (holder_answered && !mutant(Mutant::cold_anytime)) {
+    abandon(config_.limits.view_change_timeout());  // B2 is only for views without a holder
+  } else if (!cold_start_due()) {
+    abandon(config_.limits.rto);  // somebody who is needed went again
+  } else if (complete && quorum(*base(), answered)) {
+    choose();
+  }
 }
 
 void Membership::on(const Pid&, const Nack& nack) {
@@ -260,21 +278,26 @@ ChooseInput Membership::choose_input(const Preparing& task) const {
       if (pid == self()) {
         input.joiners.push_back(config_.self);
       } else if (const auto peer = peers_.find(pid); peer != peers_.end()) {
-        input.joiners.push_back({pid, promise.vote_epoch, peer->second.hello.name, peer->second.hello.address});
+        const auto& hello = peer->second.hello;
+        input.joiners.push_back({pid, promise.vote_epoch, hello.name, hello.address, hello.witness});
       }
     }
-    for (const auto& member : base()->members) {
-      input.causes[member.pid] = {member.pid, LeaveReason::crashed, Evidence::hard, self(), {}};
+    for (const auto& member : base()->everybody()) {
+      if (base()->contains(member.pid) || !task.promises.contains(member.pid)) {  // a witness may have lived on
+        input.causes[member.pid] = {member.pid, LeaveReason::crashed, Evidence::hard, self(), {}};
+      }
     }
     return input;
   }
   input.joiners = ready_joiners();
-  for (const auto& member : base()->members) {
+  for (const auto& member : base()->everybody()) {
     if (const auto departure = causes_.departure(member.pid, base()->members.size(), host_.linked(member.pid), self())) {
       input.causes[member.pid] = *departure;
       if (departure->evidence >= Evidence::firm || departure->reason == LeaveReason::evicted) {
         input.doomed.insert(member.pid);
       }
+    } else if (causes_.leaving.contains(member.pid) && !base()->contains(member.pid)) {
+      input.causes[member.pid] = {member.pid, LeaveReason::left, Evidence::none, member.pid, {}};
     }
   }
   const auto goes_on = [&](const auto& entry) { return entry.second.held && !input.doomed.contains(entry.first); };
@@ -423,6 +446,9 @@ void Membership::decide(const ViewPtr& value, const Ballot& ballot) {
   for (const auto& member : value->members) {
     targets.insert(member.pid);
     announcement.members.insert(member.pid);
+  }
+  for (const auto& witness : value->witnesses) {
+    targets.insert(witness.pid);
   }
   for (const auto& pid : targets) {
     if (!value->contains(pid)) {

@@ -17,7 +17,7 @@ void keep_oldest(Causes::Suspicion& entry, Evidence evidence, Duration silence, 
 
 template <typename Map>
 void keep_members(Map& map, const View& view) {
-  std::erase_if(map, [&](const auto& entry) { return !view.contains(entry.first); });
+  std::erase_if(map, [&](const auto& entry) { return !view.names(entry.first); });
 }
 
 }  // namespace
@@ -120,10 +120,12 @@ void Causes::installed(const View& view) {
   reported_.clear();
   keep_members(evictions, view);
   if (view.members.size() == 1) {
-    evictions.clear();  // the last member can leave, but not be thrown out
+    std::erase_if(evictions, [&](const auto& entry) {
+      return view.contains(entry.first);
+    });  // the last member can leave, but not be thrown out
   }
-  std::erase_if(leaving, [&](const Pid& pid) { return !view.contains(pid); });
-  std::erase_if(joiners, [&](const auto& entry) { return view.contains(entry.first); });
+  std::erase_if(leaving, [&](const Pid& pid) { return !view.names(pid); });
+  std::erase_if(joiners, [&](const auto& entry) { return view.names(entry.first); });
   for (auto& [pid, joiner] : joiners) {
     joiner.ready = false;  // it must link to the members of the new view
   }

@@ -97,18 +97,31 @@ std::vector<PlanEntry> forwarding_plan(const ChooseInput& in, const std::vector<
   return plan;
 }
 
-/// J3, J4: who is admitted, ordered by node.
-std::vector<Member> admitted(const ChooseInput& in, std::size_t staying) {
+/// B4: who brings no state need not have promised; a witness goes when there is a cause against it, or when it leaves.
+std::vector<Member> remaining_witnesses(const ChooseInput& in) {
+  std::vector<Member> witnesses;
+  for (const auto& witness : in.view.witnesses) {
+    const auto promise = in.promises.find(witness.pid);
+    const bool leaving = promise != in.promises.end() && promise->second.leaving;
+    if (!leaving && (!in.causes.contains(witness.pid) || mutant(Mutant::witness_for_ever))) {
+      witnesses.push_back(witness);
+    }
+  }
+  return witnesses;
+}
+
+/// J3, J4: who is admitted beside `staying` members and `witnesses`, ordered by node.
+std::vector<Member> admitted(const ChooseInput& in, std::size_t staying, std::size_t witnesses) {
   std::vector<Member> joiners;
   for (const auto& joiner : in.joiners) {
     const auto used = in.view.history.find(joiner.pid.node);
     const bool fresh = used == in.view.history.end() || used->second < joiner.pid.incarnation;
-    if (fresh || (mutant(Mutant::join_no_history) && !in.view.contains(joiner.pid))) {
+    if (fresh || (mutant(Mutant::join_no_history) && !in.view.names(joiner.pid))) {
       joiners.push_back(joiner);
     }
   }
   std::sort(joiners.begin(), joiners.end(), [](const Member& a, const Member& b) { return a.pid < b.pid; });
-  std::size_t room = in.config.limits.max_members - std::min(in.config.limits.max_members, staying);
+  std::size_t room = in.config.limits.max_members - std::min(in.config.limits.max_members, staying + witnesses);
   if (in.view.policy == QuorumPolicy::dynamic && !in.cold && !mutant(Mutant::voter_growth)) {
     room = std::min(room, staying);  // J4: the staying survivors alone remain a quorum of the new view
   }
@@ -131,8 +144,8 @@ Departure departure_of(const ChooseInput& in, const Pid& pid) {
   return departure;
 }
 
-/// Everything of the successor that follows from V, its members and the survivors.
-View successor(const ChooseInput& in, std::vector<Member> members, const std::vector<Member>& joiners) {
+/// Everything of the successor that follows from V, the members and witnesses that stay, and those who come.
+View successor(const ChooseInput& in, std::vector<Member> members, std::vector<Member> witnesses, std::vector<Member> joiners) {
   View next;
   next.uuid = in.view.uuid;
   next.ref.epoch = in.view.id() + 1;
@@ -141,6 +154,16 @@ View successor(const ChooseInput& in, std::vector<Member> members, const std::ve
   next.policy = in.view.policy;
   next.cold = in.cold;
   next.history = in.view.history;
+  for (const auto& joiner : joiners) {
+    next.history[joiner.pid.node] = joiner.pid.incarnation;
+    std::erase_if(witnesses, [&](const Member& witness) { return witness.pid.node == joiner.pid.node; });
+  }
+  const auto new_witnesses =
+      std::stable_partition(joiners.begin(), joiners.end(), [](const Member& joiner) { return !joiner.witness; });
+  witnesses.insert(witnesses.end(), new_witnesses, joiners.end());
+  joiners.erase(new_witnesses, joiners.end());
+  std::sort(witnesses.begin(), witnesses.end(), [](const Member& a, const Member& b) { return a.pid < b.pid; });
+  next.witnesses = std::move(witnesses);
   if (mutant(Mutant::joiner_leads)) {
     members.insert(members.begin(), joiners.begin(), joiners.end());
   } else {
@@ -148,13 +171,12 @@ View successor(const ChooseInput& in, std::vector<Member> members, const std::ve
   }
   for (const auto& joiner : joiners) {
     next.joined.push_back(joiner.pid);
-    next.history[joiner.pid.node] = joiner.pid.incarnation;
   }
   next.members = std::move(members);
-  next.voters = voters_of(&in.view, next.members, in.config);
+  next.voters = voters_of(&in.view, mutant(Mutant::witness_no_vote) ? next.members : next.everybody(), in.config);
   next.tiebreak = next.policy == QuorumPolicy::fixed ? in.view.tiebreak : next.members.front().pid.node;
-  for (const auto& member : in.view.members) {
-    if (!next.contains(member.pid)) {
+  for (const auto& member : in.view.everybody()) {
+    if (!next.names(member.pid)) {
       next.left.push_back(departure_of(in, member.pid));
     }
   }
@@ -163,16 +185,17 @@ View successor(const ChooseInput& in, std::vector<Member> members, const std::ve
 
 /// B2: the promisers start anew from nothing, in the old seniority order of their nodes.
 Choice cold_successor(const ChooseInput& in) {
-  auto members = admitted(in, 0);
+  const auto witnesses = remaining_witnesses(in);
+  auto members = admitted(in, 0, witnesses.size());
   const auto old_rank = [&](const Member& member) {
     const auto* before = in.view.find_node(member.pid.node);
     return before != nullptr ? before - in.view.members.data() : std::ptrdiff_t(in.view.members.size());
   };
   std::stable_sort(members.begin(), members.end(), [&](const Member& a, const Member& b) { return old_rank(a) < old_rank(b); });
-  if (members.empty()) {
+  if (std::all_of(members.begin(), members.end(), [](const Member& m) { return m.witness; })) {
     return {};
   }
-  View next = successor(in, {}, members);
+  View next = successor(in, {}, witnesses, std::move(members));
   next.origins.push_back({in.view.ref, Origin::kPrimary | Origin::kPartitionable, {}, Counts(in.view.members.size(), 0)});
   return {std::make_shared<const View>(std::move(next)), false, false, {}};
 }
@@ -200,10 +223,10 @@ std::vector<Rank> reach_clique(std::vector<Rank> ranks, const std::map<Rank, std
   return ranks;
 }
 
-std::vector<Voter> voters_of(const View* base, const std::vector<Member>& members, const Config& config) {
+std::vector<Voter> voters_of(const View* base, const std::vector<Member>& named, const Config& config) {
   std::vector<Voter> voters;
   if ((base != nullptr ? base->policy : config.quorum) == QuorumPolicy::dynamic) {
-    for (const auto& member : members) {
+    for (const auto& member : named) {
       voters.push_back({member.pid.node, member.vote_epoch, 1});
     }
     return voters;
@@ -213,9 +236,8 @@ std::vector<Voter> voters_of(const View* base, const std::vector<Member>& member
   }
   for (const auto& configured : config.static_voters) {
     const auto has = [&](const Voter& voter) { return voter.node == configured.node; };
-    const auto member =
-        std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.pid.node == configured.node; });
-    if (member == members.end()) {
+    const auto member = std::find_if(named.begin(), named.end(), [&](const Member& m) { return m.pid.node == configured.node; });
+    if (member == named.end()) {
       continue;
     }
     const auto known = std::find_if(voters.begin(), voters.end(), has);
@@ -255,10 +277,11 @@ Choice choose_successor(const ChooseInput& in) {
   if (staying.empty()) {
     return {nullptr, false, true, {}};
   }
-  const auto joiners = admitted(in, staying.size());
-  View next = successor(in, std::move(staying), joiners);
+  auto witnesses = remaining_witnesses(in);
+  auto joiners = admitted(in, staying.size(), witnesses.size());
+  View next = successor(in, std::move(staying), std::move(witnesses), std::move(joiners));
   next.origins.push_back(origin);
-  if (!joiners.empty()) {
+  if (!next.joined.empty()) {
     Origin fresh;
     fresh.survivors = next.joined;
     next.origins.push_back(fresh);

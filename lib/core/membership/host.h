@@ -45,6 +45,8 @@ class MembershipHost {
   virtual void close_view(const View& base, const Counts& cut) = 0;
   /// V11. base: the view this daemon comes from with its state; null for a joiner.
   virtual void install(const ViewPtr& view, const ViewPtr& base) = 0;
+  /// B4: this daemon votes in `view` and is no member of it.
+  virtual void witness(const ViewPtr& view) = 0;
   /// J6: the table as of the last install, and taking over another daemon's. False: damaged.
   [[nodiscard]] virtual const std::string& table() const = 0;
   [[nodiscard]] virtual std::uint64_t table_hash() const = 0;

@@ -42,7 +42,8 @@ void Membership::found() {
 void Membership::consider_founding() {
   const bool cluster_seen =
       std::any_of(peers_.begin(), peers_.end(), [](const auto& entry) { return !entry.second.hello.uuid.none(); });
-  if (config_.found_if_alone && !config_.amnesiac && seeds_tried_ && !acceptor_.decided() && !cluster_seen) {
+  if (config_.found_if_alone && !config_.self.witness && !config_.amnesiac && seeds_tried_ && !acceptor_.decided() &&
+      !cluster_seen) {
     found();
   }
 }
@@ -56,32 +57,58 @@ bool Membership::holders_known() const {
   });
 }
 
-/// Total failure: every daemon is outside, and the voters of the last decided view agree to go on without its state.
-void Membership::consider_cold_start() {
-  const auto& last = acceptor_.decided();
-  if (!last || last->contains(self()) || config_.amnesiac || now_ < campaign_at_ || holders_known()) {
-    return;
-  }
+/// Are enough voters of the last decided view here to go on without its state?
+bool Membership::cold_start_due() const {
+  const auto& last = *acceptor_.decided();
   const auto voters = voters_at_hand();
   // A voter that lost its disk never comes back with its vote: all nodes are back, and those with a vote are enough.
   const auto at_hand = [&](const Voter& voter) {
     return std::any_of(voters.begin(), voters.end(), [&](const auto& present) { return present.first == voter.node; });
   };
-  const bool all = std::all_of(last->voters.begin(), last->voters.end(), at_hand);
+  const bool all = std::all_of(last.voters.begin(), last.voters.end(), at_hand);
   const bool waited = now_ - std::get<Joining>(phase_).since >= 5 * config_.limits.suspect_after;
   const bool enough = operator_cold_start_ || (config_.cold_start == ColdStart::quorum && waited);
-  if (!quorum(*last, voters) || !((config_.cold_start == ColdStart::wait_all && all) || enough)) {
+  return quorum(last, voters) && ((config_.cold_start == ColdStart::wait_all && all) || enough);
+}
+
+/// Who may drive a cold start, as seen from here, most senior first. A node without its disk might use a ballot twice, and a
+/// witness brings no member (B4).
+std::vector<NodeId> Membership::cold_drivers() const {
+  const auto& last = *acceptor_.decided();
+  auto voters = voters_at_hand();
+  for (const auto& [pid, peer] : peers_) {
+    if (peer.hello.witness) {
+      voters.erase({pid.node, peer.hello.vote_epoch});
+    }
+  }
+  std::vector<NodeId> drivers;
+  const auto add = [&](NodeId node, std::uint64_t vote_epoch) {
+    if (voters.erase({node, vote_epoch}) > 0) {
+      drivers.push_back(node);
+    }
+  };
+  for (const auto& member : last.members) {
+    add(member.pid.node, member.vote_epoch);
+  }
+  for (const auto& voter : last.voters) {
+    add(voter.node, voter.vote_epoch);
+  }
+  return drivers;
+}
+
+/// Total failure: every daemon is outside, and the voters of the last decided view agree to go on without its state. The first
+/// of cold_drivers() drives. It may lack a link that others have, so each of them gives those before it their time.
+void Membership::consider_cold_start() {
+  const auto& last = acceptor_.decided();
+  if (!last || last->contains(self()) || config_.amnesiac || config_.self.witness || now_ < campaign_at_ || holders_known() ||
+      !cold_start_due()) {
+    cold_since_ = kNever;
     return;
   }
-  // One drives it: the most senior member that still has its vote (a node without its disk might use a ballot twice), or else
-  // the first such voter.
-  const auto member = std::find_if(last->members.begin(), last->members.end(), [&](const Member& m) {
-    return voters.contains({m.pid.node, m.vote_epoch});
-  });
-  const auto voter = std::find_if(last->voters.begin(), last->voters.end(), [&](const Voter& v) {
-    return voters.contains({v.node, v.vote_epoch});
-  });
-  if (self().node == (member != last->members.end() ? member->pid.node : voter->node)) {
+  cold_since_ = std::min(cold_since_, now_);
+  const auto drivers = cold_drivers();
+  const auto place = std::find(drivers.begin(), drivers.end(), self().node) - drivers.begin();
+  if (now_ - cold_since_ >= place * config_.limits.view_change_timeout()) {
     campaign(true);
   }
 }
@@ -176,7 +203,10 @@ void Membership::on(const Pid&, const Table& table) {
 
 void Membership::on(const Pid& from, const Join& join) {
   if (!holder()) {
-    if (from == join.joiner.pid) {                // first-hand, so there are no more than links
+    const bool first_hand = from == join.joiner.pid;
+    if (first_hand && witnessing()) {
+      send(acceptor_.decided()->leader(), join);  // J1
+    } else if (first_hand) {                      // so there are no more than links
       early_joins_.insert_or_assign(from, join);  // all start at once: the founder is asked before it has founded
     }
     return;
@@ -196,7 +226,7 @@ void Membership::on(const Pid& from, const Join& join) {
     return;
   }
   const auto& pid = join.joiner.pid;
-  if (view_->contains(pid)) {
+  if (view_->names(pid)) {
     send(from, Install{view_});  // it was admitted and has not heard of it
     return;
   }
@@ -204,7 +234,7 @@ void Membership::on(const Pid& from, const Join& join) {
   auto& joiner = causes_.joiners[pid];
   joiner.member = join.joiner;
   joiner.asked = now_;
-  const auto* old = view_->find_node(pid.node);
+  const auto* old = view_->named_node(pid.node);
   if (old != nullptr && (old->vote_epoch == join.joiner.vote_epoch || !host_.linked(old->pid))) {
     const auto own = causes_.own().find(old->pid);
     if (own == causes_.own().end() || own->second.evidence != Evidence::hard) {
@@ -219,7 +249,7 @@ void Membership::on(const Pid& from, const Join& join) {
 /// J3, I3: what any member can tell a joiner. A member that asks again is no joiner, unless it is another process under the same
 /// name (a new vote epoch): then the member stays if it is alive, and else the joiner comes again under a new incarnation.
 std::optional<Reject> Membership::identity_refused(const Member& joiner) const {
-  const auto* present = view_->find_node(joiner.pid.node);
+  const auto* present = view_->named_node(joiner.pid.node);
   const bool other = present != nullptr && present->vote_epoch != joiner.vote_epoch;
   if (other && present->pid != joiner.pid && host_.linked(present->pid) &&
       host_.silence(present->pid) < config_.limits.suspect_after / 2) {
@@ -266,7 +296,7 @@ std::optional<Reject> Membership::admission_refused(const Join& join) {
   if (joiner.pid.node == 0) {
     return assign_id(joiner.pid);
   }
-  if (view_->find_node(joiner.pid.node) == nullptr && view_->members.size() >= config_.limits.max_members) {
+  if (view_->named_node(joiner.pid.node) == nullptr && view_->everybody().size() >= config_.limits.max_members) {
     return refuse(RejectReason::full);
   }
   return std::nullopt;
@@ -326,10 +356,10 @@ void Membership::update_links() {
     }
   };
   if (acceptor_.decided()) {
-    want(acceptor_.decided()->members);
+    want(acceptor_.decided()->everybody());
   }
   if (view_) {
-    want(view_->members);
+    want(view_->everybody());
   }
   const auto* joining = std::get_if<Joining>(&phase_);
   if (joining != nullptr) {

@@ -62,8 +62,8 @@ void Membership::link_opened(const Hello& peer, Time now) {
   now_ = now;
   peers_[peer.pid] = Peer{peer, peer.role, peer.decided};
   // A peer that was left behind learns what became of its view (section 11, "on contact the higher decided id wins").
-  const bool stale_member = peer.role == Role::member || peer.role == Role::wedged;
-  if (stale_member && peer.decided < acceptor_.decided_id() && peer.uuid == uuid()) {
+  const bool in_view = peer.role == Role::member || peer.role == Role::wedged || peer.role == Role::witness;
+  if (in_view && peer.decided < acceptor_.decided_id() && peer.uuid == uuid()) {
     tell(peer.pid, peer.decided);
   }
   if (std::holds_alternative<Joining>(phase_)) {
@@ -73,7 +73,7 @@ void Membership::link_opened(const Hello& peer, Time now) {
   } else {
     send_ready();
   }
-  if (holder() && peer.decided > acceptor_.decided_id()) {
+  if ((holder() || witnessing()) && peer.decided > acceptor_.decided_id()) {
     send(peer.pid, ViewRequest{acceptor_.decided_id()});
   }
   repeat_at_ = std::min(repeat_at_, now + config_.limits.rto);
@@ -102,15 +102,18 @@ void Membership::peer_state(const Pid& peer, Role role, ViewId decided, Time now
       last_view_request_ = now;
       send(peer, ViewRequest{acceptor_.decided_id()});
     }
-  } else if (decided < acceptor_.decided_id() && (role == Role::member || role == Role::wedged) && view_ &&
-             !view_->contains(peer)) {
+  } else if (decided < acceptor_.decided_id() && (role == Role::member || role == Role::wedged || role == Role::witness) &&
+             view_ && !view_->names(peer)) {
     tell(peer, decided);  // it was paused while we went on
   }
 }
 
 void Membership::suspicion(const Pid& peer, Evidence evidence, Duration silence, Time now) {
   now_ = now;
-  const bool concerns_view = view_ && view_->contains(peer);
+  const bool concerns_view = view_ && view_->names(peer);
+  if (concerns_view && evidence == Evidence::link && !view_->contains(peer)) {
+    evidence = Evidence::none;  // B4: a witness has no streams, so an edge to it is no reason to change the view
+  }
   if (concerns_view || evidence == Evidence::none) {
     causes_.own(peer, evidence, silence, now);
   }
@@ -169,7 +172,7 @@ void Membership::tick(Time now) {
     // Nobody can decide the view without us: the others will count this as a crash.
     leaving_ = false;
     phase_ = Out{};
-    host_.finished(view_id());
+    host_.finished(acceptor_.decided_id());
     return;
   }
   if (auto* lingering = std::get_if<Lingering>(&phase_); lingering != nullptr && now >= lingering->until) {
@@ -238,7 +241,7 @@ Time Membership::next_deadline() const {
 // ---------------------------------------------------------------- state
 
 Role Membership::role() const {
-  static constexpr Role kRoles[] = {Role::out, Role::joining, Role::member, Role::wedged, Role::left};
+  static constexpr Role kRoles[] = {Role::out, Role::joining, Role::member, Role::wedged, Role::left, Role::witness};
   return kRoles[phase_.index()];
 }
 
@@ -297,6 +300,14 @@ void Membership::become_active(ViewPtr view, const ViewPtr& base) {
     deferred_prepare_.reset();
     on(from, prepare);
   }
+}
+
+void Membership::become_witness(const ViewPtr& view) {
+  phase_ = Witnessing{};
+  task_ = {};
+  early_joins_.clear();  // they are repeated, and then passed on
+  host_.witness(view);
+  update_links();
 }
 
 void Membership::become_lingering(const ViewPtr& view) {

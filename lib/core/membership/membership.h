@@ -86,7 +86,9 @@ class Membership {
     Time until{};
     std::set<Pid> installed;
   };
-  using Phase = std::variant<Out, Joining, Active, Wedged, Lingering>;
+  /// B4: named as witness in the last decided view. Votes and learns; that is all.
+  struct Witnessing {};
+  using Phase = std::variant<Out, Joining, Active, Wedged, Lingering, Witnessing>;
 
   // ---- the task of a candidate (protocol.md `leader_task`)
   struct PreVoting {
@@ -151,6 +153,8 @@ class Membership {
   void learn(const ViewPtr& view);  ///< V9: then apply()
   void apply(const ViewPtr& view);  ///< V10-V12 for a durable decided view
   void apply_as_member(const ViewPtr& view);
+  void apply_as_witness(const ViewPtr& view);  ///< B4
+  void check_used(const View& view);
   void ask_around();                        ///< does anybody know a later view?
   void tell(const Pid& peer, ViewId from);  ///< V4a: INSTALLs from `from`+1, or EVICTED
   void wedge(const Pid& candidate, const Ballot& ballot);
@@ -185,6 +189,7 @@ class Membership {
   void start_prevote();
   void campaign(bool cold = false);
   void try_choose();
+  void try_choose_cold(const Preparing& task, const VoterSet& answered);
   void choose();
   [[nodiscard]] ChooseInput choose_input(const Preparing& task) const;
   void start_forwarding(Choice choice, std::map<Pid, Promise> promises, const Ballot& ballot);
@@ -215,6 +220,8 @@ class Membership {
   void found();
   void consider_founding();
   void consider_cold_start();
+  [[nodiscard]] bool cold_start_due() const;
+  [[nodiscard]] std::vector<NodeId> cold_drivers() const;
   void ask_to_join();
   void check_ready();
   void ask_table();
@@ -229,6 +236,7 @@ class Membership {
   void become_joining();
   void become_active(ViewPtr view, const ViewPtr& base);  ///< by value: it may live in the phase that ends
   void become_lingering(const ViewPtr& view);
+  void become_witness(const ViewPtr& view);
   void check_lingering();
   void send(const Pid& to, Frame frame);
   void send(const Pid& to, const FramePtr& frame);
@@ -240,6 +248,7 @@ class Membership {
   void when_durable(Delayed delayed);
   void release(const Delayed& delayed);
   [[nodiscard]] bool holder() const;
+  [[nodiscard]] bool witnessing() const { return std::holds_alternative<Witnessing>(phase_); }
   [[nodiscard]] ViewId view_id() const { return view_ ? view_->id() : 0; }
   [[nodiscard]] const Pid& self() const { return config_.self.pid; }
   void trace(trace::Event event);
@@ -266,8 +275,9 @@ class Membership {
   std::uint32_t seen_round_ = 0;       ///< highest ballot round heard of in NACKs of this instance
   bool seeds_tried_ = false;
   bool operator_cold_start_ = false;
-  Time repeat_at_ = kNever;  ///< next repetition of unanswered frames
-  Time campaign_at_{};       ///< V13: not before
+  Time cold_since_ = kNever;  ///< since when a cold start is due and nobody drives it, as far as known here
+  Time repeat_at_ = kNever;   ///< next repetition of unanswered frames
+  Time campaign_at_{};        ///< V13: not before
   Time last_view_request_{};
   std::map<Pid, Join> early_joins_;           ///< who asked, itself, before we were in a view ourselves
   std::map<std::uint64_t, NodeId> assigned_;  ///< joiners without an id: their random incarnation -> id given

@@ -39,11 +39,15 @@ void Membership::on(const Pid& from, const Prepare& prepare) {
   }
   if (from != self()) {
     task_ = {};  // V13: the higher ballot goes on
+    cold_since_ = kNever;
     if (higher) {
       causes_.drives(from);
     }
   }
   Promise promise{v, prepare.ballot, config_.self.vote_epoch, acceptor_.accepted(), std::nullopt, reach(), leaving_};
+  if (mutant(Mutant::witness_silent) && config_.self.witness) {
+    promise.accepted.reset();
+  }
   if (holder()) {
     if (!mutant(Mutant::promise_no_wedge)) {
       wedge(from, prepare.ballot);
@@ -98,7 +102,7 @@ void Membership::on(const Pid& from, const Install& install) {
 }
 
 void Membership::on(const Pid&, const Evicted& evicted) {
-  if (evicted.current->id() > acceptor_.decided_id() && !evicted.current->contains(self())) {
+  if (evicted.current->id() > acceptor_.decided_id() && !evicted.current->names(self())) {
     learn(evicted.current);
   }
 }
@@ -142,9 +146,10 @@ void Membership::learn(const ViewPtr& view) {
 }
 
 void Membership::apply(const ViewPtr& view) {
-  if (std::holds_alternative<Joining>(phase_)) {
+  if (config_.self.witness) {
+    apply_as_witness(view);
+  } else if (std::holds_alternative<Joining>(phase_)) {
     auto& joining = std::get<Joining>(phase_);
-    const auto used = view->history.find(self().node);
     const auto* me = view->find(self());
     if (me != nullptr && me->vote_epoch != config_.self.vote_epoch) {
       host_.refused(RejectReason::incarnation_used, 0, me->pid.incarnation);  // an earlier life, before the disk was lost
@@ -160,8 +165,8 @@ void Membership::apply(const ViewPtr& view) {
       } else {
         ask_table();
       }
-    } else if (used != view->history.end() && used->second >= self().incarnation) {
-      host_.excluded(nullptr, std::nullopt);  // J3: named once, and no more
+    } else {
+      check_used(*view);
     }
   } else if (holder()) {
     if (view->id() == view_id() + 1) {
@@ -178,7 +183,9 @@ void Membership::apply_as_member(const ViewPtr& view) {
   if (origin == nullptr) {
     const auto of_base =
         std::find_if(view->origins.begin(), view->origins.end(), [&](const Origin& o) { return o.base.epoch == base->id(); });
-    host_.excluded(view, of_base == view->origins.end() ? std::nullopt : std::optional(of_base->cut));
+    // C3: nobody goes on into a cold view, so its cut says nothing about what others had delivered.
+    const bool known = of_base != view->origins.end() && !view->cold;
+    host_.excluded(view, known ? std::optional(of_base->cut) : std::nullopt);
     return;
   }
   host_.close_view(*base, origin->cut);
@@ -187,6 +194,32 @@ void Membership::apply_as_member(const ViewPtr& view) {
     return;
   }
   become_active(view, base);
+}
+
+/// B4. It learns every view as it comes, and needs none of those between.
+void Membership::apply_as_witness(const ViewPtr& view) {
+  const auto* me = view->find_witness(self());
+  if (me != nullptr && me->vote_epoch == config_.self.vote_epoch) {
+    become_witness(view);
+  } else if (witnessing() && leaving_) {
+    become_lingering(view);  // J8: it may be the only one that knows
+  } else {
+    check_used(*view);
+  }
+}
+
+/// J3: an incarnation that was named once and is not any more is over. One below that is of a node that lost its disk: it needs
+/// not climb step by step.
+void Membership::check_used(const View& view) {
+  const auto used = view.history.find(self().node);
+  if (used == view.history.end() || used->second < self().incarnation) {
+    return;
+  }
+  if (used->second > self().incarnation) {
+    host_.refused(RejectReason::incarnation_used, 0, used->second);
+  } else {
+    host_.excluded(nullptr, std::nullopt);
+  }
 }
 
 bool Membership::behind(ViewId view) const {
@@ -241,7 +274,7 @@ void Membership::tell(const Pid& peer, ViewId from) {
   for (ViewId id = from + 1; id <= acceptor_.decided_id() && acceptor_.kept(id); ++id) {
     send_durably(peer, Install{acceptor_.kept(id)});
   }
-  if (!acceptor_.decided()->contains(peer)) {
+  if (!acceptor_.decided()->names(peer)) {
     send_durably(peer, Evicted{acceptor_.decided(), std::nullopt, 0});
   }
 }

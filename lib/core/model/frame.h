@@ -25,6 +25,7 @@ struct Hello {
   Role role = Role::out;
   ViewId decided = 0;
   std::uint64_t config_hash = 0;
+  bool witness = false;  ///< B4
 
   bool operator==(const Hello&) const = default;
 };

@@ -50,6 +50,9 @@ namespace vsync::core {
   X(persist_barrier, "P1: PROMISE leaves before the promise is durable")                               \
   X(prevote_always, "V2: every member says yes to every pre-vote")                                     \
   X(no_clique, "V6: survivors that cannot reach each other stay together")                             \
+  X(witness_no_vote, "B4: a witness is named and given no vote")                                       \
+  X(witness_for_ever, "B4: a witness that is gone stays a voter")                                      \
+  X(witness_silent, "B4: a witness promises without telling what it has accepted")                     \
   X(cold_anytime, "B2: a cold view is decided although holders are alive")                             \
   X(relay_forges, "section 13: the leader aggregates statements that were never made")
 

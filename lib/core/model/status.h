@@ -32,11 +32,12 @@ struct NodeStatus {
   Member self;
   Uuid uuid;
   Role role = Role::out;
-  ViewPtr view;  ///< installed, null when out
+  ViewPtr view;  ///< installed, or of a witness: the last one; null when out
   ViewId decided = 0;
   bool has_quorum = false;
   std::size_t tolerates = 0;  ///< how many more failures leave a quorum
   std::vector<MemberStatus> members;
+  std::vector<MemberStatus> witnesses;  ///< B4; they have no rank
   std::vector<GroupViewPtr> groups;
   Stamp clock = 0;                 ///< Lamport clock
   std::size_t send_queue = 0;      ///< client messages not yet bound

@@ -23,7 +23,7 @@ std::string_view to_string(LeaveReason reason) {
   return name_of(reason, std::array<std::string_view, 6>{"left", "crashed", "silent", "evicted", "replaced", "unreachable"});
 }
 std::string_view to_string(Role role) {
-  return name_of(role, std::array<std::string_view, 5>{"out", "joining", "member", "wedged", "left"});
+  return name_of(role, std::array<std::string_view, 6>{"out", "joining", "member", "wedged", "left", "witness"});
 }
 std::string_view to_string(Outcome outcome) {
   return name_of(outcome, std::array<std::string_view, 3>{"delivered", "not_delivered", "unknown"});

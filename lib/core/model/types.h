@@ -73,8 +73,8 @@ enum class LeaveReason : std::uint8_t { left, crashed, silent, evicted, replaced
 enum class QuorumPolicy : std::uint8_t { dynamic, fixed };  ///< `fixed` is called "static" in the configuration
 enum class ColdStart : std::uint8_t { wait_all, quorum, manual };
 
-/// Role of a daemon (section 4).
-enum class Role : std::uint8_t { out, joining, member, wedged, left };
+/// Role of a daemon (section 4). witness: a voter that is no member (B4).
+enum class Role : std::uint8_t { out, joining, member, wedged, left, witness };
 
 /// How a send ended (C1).
 enum class Outcome : std::uint8_t { delivered, not_delivered, unknown };

@@ -25,6 +25,27 @@ const Member* View::find_node(NodeId node) const {
   return it == members.end() ? nullptr : &*it;
 }
 
+const Member* View::find_witness(const Pid& pid) const {
+  const auto it = std::find_if(witnesses.begin(), witnesses.end(), [&](const Member& m) { return m.pid == pid; });
+  return it == witnesses.end() ? nullptr : &*it;
+}
+
+const Member* View::find_named(const Pid& pid) const {
+  const auto* member = find(pid);
+  return member != nullptr ? member : find_witness(pid);
+}
+
+std::vector<Member> View::everybody() const {
+  auto all = members;
+  all.insert(all.end(), witnesses.begin(), witnesses.end());
+  return all;
+}
+
+const Member* View::named_node(NodeId node) const {
+  const auto it = std::find_if(witnesses.begin(), witnesses.end(), [&](const Member& m) { return m.pid.node == node; });
+  return it == witnesses.end() ? find_node(node) : &*it;
+}
+
 const Origin* View::origin_of(const Pid& pid, ViewId base) const {
   for (const auto& origin : origins) {
     const bool named = std::find(origin.survivors.begin(), origin.survivors.end(), pid) != origin.survivors.end();
@@ -48,7 +69,11 @@ std::string node_list(const View& view) {
 }
 
 std::string View::summary() const {
-  return std::to_string(id()) + " <" + node_list(*this) + ">";
+  auto text = std::to_string(id()) + " <" + node_list(*this) + ">";
+  for (const auto& witness : witnesses) {
+    text += (&witness == witnesses.data() ? " witness " : ",") + std::to_string(witness.pid.node);
+  }
+  return text;
 }
 
 bool quorum(const View& view, const VoterSet& answered) {

@@ -26,6 +26,7 @@ struct Member {
   std::uint64_t vote_epoch = 0;
   std::string name;
   Address address;
+  bool witness = false;  ///< B4: votes only; in View::witnesses, never in View::members
 
   auto operator<=>(const Member&) const = default;
 };
@@ -52,7 +53,7 @@ struct Origin {
   bool operator==(const Origin&) const = default;
 };
 
-/// A member of the previous view that is not in this one.
+/// A member or witness of the previous view that is not in this one.
 struct Departure {
   Pid pid;
   LeaveReason reason = LeaveReason::left;
@@ -71,7 +72,8 @@ struct View {
   bool cold = false;  ///< decided after a total failure: nobody brings state (B2)
   std::uint16_t proto = 1;
   std::uint64_t config_hash = 0;
-  std::vector<Member> members;  ///< seniority order
+  std::vector<Member> members;    ///< seniority order
+  std::vector<Member> witnesses;  ///< B4: voters without state, streams and rank; by node
   std::vector<Voter> voters;
   QuorumPolicy policy = QuorumPolicy::dynamic;
   NodeId tiebreak = 0;
@@ -87,12 +89,19 @@ struct View {
   [[nodiscard]] const Member* find(const Pid& pid) const;
   [[nodiscard]] const Member* find_node(NodeId node) const;
   [[nodiscard]] bool contains(const Pid& pid) const { return rank_of(pid).has_value(); }
+  [[nodiscard]] const Member* find_witness(const Pid& pid) const;
+  /// Members, then witnesses.
+  [[nodiscard]] std::vector<Member> everybody() const;
+  /// As a member or as a witness.
+  [[nodiscard]] const Member* find_named(const Pid& pid) const;
+  [[nodiscard]] bool names(const Pid& pid) const { return find_named(pid) != nullptr; }
+  [[nodiscard]] const Member* named_node(NodeId node) const;
   [[nodiscard]] const Pid& leader() const { return members.front().pid; }
   /// The origin whose base is view `base` and that names `pid` a survivor; nullptr if there is none.
   [[nodiscard]] const Origin* origin_of(const Pid& pid, ViewId base) const;
   /// Nobody brings state into this view: it is the first one, or a cold one (B1, B2).
   [[nodiscard]] bool starts_empty() const;
-  /// "5 <1,2,3>": for messages and traces.
+  /// "5 <1,2,3>", or "5 <1,2> witness 3": for messages and traces.
   [[nodiscard]] std::string summary() const;
 };
 

@@ -13,41 +13,41 @@ constexpr auto K = Disposition::keep;
 constexpr auto I = Disposition::ignore;
 constexpr auto R = Disposition::refuse;
 
-using Row = std::array<Disposition, 5>;
+using Row = std::array<Disposition, 6>;
 
-// One row per frame in the order of the Frame variant; columns: OUT, JOINING, MEMBER, WEDGED, LEFT.
+// One row per frame in the order of the Frame variant; columns: OUT, JOINING, MEMBER, WEDGED, LEFT, WITNESS.
 constexpr std::array<Row, std::variant_size_v<Frame>> kTable = {{
-    {R, R, R, R, R},  // HELLO: the transport's
-    {R, R, R, R, R},  // GOODBYE: the transport's
-    {I, K, H, H, I},  // LINKUP
-    {I, I, H, I, I},  // DATA: a wedged member takes none (V4)
-    {I, I, H, I, I},  // ACK
-    {I, I, H, I, I},  // AGG
-    {I, I, H, H, I},  // SUSPECT
-    {I, H, H, H, I},  // JOIN: kept while we are joining ourselves
-    {I, H, H, H, I},  // REJECT: members pass it on to the joiner
-    {I, I, H, H, I},  // LEAVE
-    {I, I, H, H, I},  // EVICT_REQ
-    {I, I, H, H, I},  // PREVOTE
-    {I, I, H, H, I},  // PREVOTE_REPLY
-    {I, H, H, H, H},  // PREPARE: a restarted voter votes, one that left tells what was decided (J8)
-    {I, H, H, H, I},  // PROMISE: to a joiner in a cold start (B2)
-    {I, H, H, H, I},  // NACK
-    {I, H, I, I, I},  // READY
-    {I, I, H, H, I},  // READY_OK
-    {I, I, I, H, I},  // FLUSH
-    {I, I, I, H, I},  // FORWARD
-    {I, I, I, H, I},  // FETCH
-    {I, I, I, H, I},  // HAVE_ALL
-    {I, I, I, H, I},  // HOLDER_LOST
-    {I, H, H, H, H},  // ACCEPT
-    {I, H, H, H, I},  // ACCEPTED
-    {I, H, H, H, I},  // INSTALL
-    {I, I, H, H, H},  // INSTALLED
-    {I, I, H, H, H},  // TABREQ
-    {I, H, I, I, I},  // TABLE
-    {I, H, H, H, I},  // EVICTED
-    {I, H, H, H, H},  // VIEW_REQ
+    {R, R, R, R, R, R},  // HELLO: the transport's
+    {R, R, R, R, R, R},  // GOODBYE: the transport's
+    {I, K, H, H, I, I},  // LINKUP
+    {I, I, H, I, I, I},  // DATA: a wedged member takes none (V4)
+    {I, I, H, I, I, I},  // ACK
+    {I, I, H, I, I, I},  // AGG
+    {I, I, H, H, I, I},  // SUSPECT
+    {I, H, H, H, I, H},  // JOIN: kept while we are joining ourselves; a witness passes it on
+    {I, H, H, H, I, H},  // REJECT: passed on to the joiner
+    {I, I, H, H, I, I},  // LEAVE
+    {I, I, H, H, I, I},  // EVICT_REQ
+    {I, I, H, H, I, I},  // PREVOTE
+    {I, I, H, H, I, I},  // PREVOTE_REPLY
+    {I, H, H, H, H, H},  // PREPARE: a restarted voter votes, one that left tells what was decided (J8)
+    {I, H, H, H, I, I},  // PROMISE: to a joiner in a cold start (B2)
+    {I, H, H, H, I, I},  // NACK
+    {I, H, I, I, I, I},  // READY
+    {I, I, H, H, I, I},  // READY_OK
+    {I, I, I, H, I, I},  // FLUSH
+    {I, I, I, H, I, I},  // FORWARD
+    {I, I, I, H, I, I},  // FETCH
+    {I, I, I, H, I, I},  // HAVE_ALL
+    {I, I, I, H, I, I},  // HOLDER_LOST
+    {I, H, H, H, H, H},  // ACCEPT
+    {I, H, H, H, I, I},  // ACCEPTED
+    {I, H, H, H, I, H},  // INSTALL
+    {I, I, H, H, H, I},  // INSTALLED
+    {I, I, H, H, H, I},  // TABREQ
+    {I, H, I, I, I, I},  // TABLE
+    {I, H, H, H, I, H},  // EVICTED
+    {I, H, H, H, H, H},  // VIEW_REQ
 }};
 
 }  // namespace

@@ -81,7 +81,7 @@ void Node::Impl::install(const ViewPtr& view, const ViewPtr& base) {
   table_hash_ = groups_.table_hash();
   ordering_.install(view->members.size(), *view->rank_of(self));
   streams_.install(view, *view->rank_of(self), now_);
-  detector_.watch(view->members, now_);
+  detector_.watch(view->everybody(), now_);
   straggler_.reset();
 
   emit(Trace{trace::Install{view, previous, transitional, table_hash_}});
@@ -101,7 +101,7 @@ void Node::Impl::install(const ViewPtr& view, const ViewPtr& base) {
     done(*std::exchange(joining_, std::nullopt));
   }
   std::erase_if(evictions_, [&](const Eviction& eviction) {
-    const bool gone = !view->contains(eviction.member);
+    const bool gone = !view->names(eviction.member);
     if (gone) {
       done(eviction.who);
     }
@@ -109,6 +109,16 @@ void Node::Impl::install(const ViewPtr& view, const ViewPtr& base) {
   });
   check_quorum();
   acquit_straggler();
+}
+
+/// B4: no streams, no groups; it watches and is watched, so that all know when it is gone.
+void Node::Impl::witness(const ViewPtr& view) {
+  detector_.watch(view->everybody(), now_);
+  emit(ViewInstalled{view, 0, {}});
+  if (joining_) {
+    done(*std::exchange(joining_, std::nullopt));
+  }
+  check_quorum();
 }
 
 bool Node::Impl::load_table(std::string_view bytes) {
@@ -151,8 +161,10 @@ void Node::Impl::excluded(const ViewPtr& by, const std::optional<Counts>& cut) {
 
 /// J8: everything of the last view was delivered, so every own message is inside the closed cut.
 void Node::Impl::left(const View& view) {
-  end_outcomes(ordering_.held()[rank()], "this daemon left its cluster");
-  emit(Trace{trace::Left{view.id() - 1, view.id()}});
+  if (!config_.self.witness) {
+    end_outcomes(ordering_.held()[rank()], "this daemon left its cluster");
+    emit(Trace{trace::Left{view.id() - 1, view.id()}});
+  }
   detector_.watch({}, now_);
   for (const auto& who : std::exchange(leaving_, {})) {
     done(who);

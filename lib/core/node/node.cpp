@@ -174,20 +174,37 @@ void Node::Impl::on(PersistFailed& input) {
 // ---------------------------------------------------------------- requests
 
 void Node::Impl::on(ClientJoin& input) {
+  if (refused_by_witness({input.client, input.request})) {
+    return;
+  }
   groups_.request(std::move(input), *effects_);
 }
 
 void Node::Impl::on(ClientLeave& input) {
+  if (refused_by_witness({input.client, input.request})) {
+    return;
+  }
   groups_.request(std::move(input), *effects_);
 }
 
 void Node::Impl::on(ClientSend& input) {
+  const Waiting who{input.client, input.request};
+  if (refused_by_witness(who)) {
+    return;
+  }
   if (drain_) {
-    const Waiting who{input.client, input.request};
     refuse(who, "shutting_down", "this daemon is leaving its cluster");
     return;
   }
   groups_.request(std::move(input), *effects_);
+}
+
+/// B4: a witness has no groups, and never will.
+bool Node::Impl::refused_by_witness(const Waiting& who) {
+  if (config_.self.witness) {
+    refuse(who, "witness", "this daemon is a witness: it votes, and that is all; ask the daemon of a member");
+  }
+  return config_.self.witness;
 }
 
 void Node::Impl::on(ClientGone& input) {
@@ -196,8 +213,8 @@ void Node::Impl::on(ClientGone& input) {
 
 void Node::Impl::on(AdminJoin& input) {
   const Waiting who{input.client, input.request};
-  if (is_member()) {
-    refuse(who, "already_member", "this daemon is in view " + membership_.view()->summary());
+  if (const auto view = current_view()) {
+    refuse(who, "already_member", "this daemon is in view " + view->summary());
     return;
   }
   if (joining_) {
@@ -221,11 +238,14 @@ void Node::Impl::on(AdminLeave& input) {
 
 void Node::Impl::on(AdminEvict& input) {
   const Waiting who{input.client, input.request};
+  if (refused_by_witness(who)) {
+    return;
+  }
   if (!is_member()) {
     refuse(who, "not_member", "this daemon is in no view");
     return;
   }
-  const auto& members = membership_.view()->members;
+  const auto members = membership_.view()->everybody();
   const auto found = std::find_if(members.begin(), members.end(), [&](const Member& member) {
     return input.node != 0 ? member.pid.node == input.node : member.name == input.name;
   });
@@ -235,7 +255,7 @@ void Node::Impl::on(AdminEvict& input) {
         "no member " + (input.node != 0 ? std::to_string(input.node) : input.name) + " in view " + membership_.view()->summary());
     return;
   }
-  if (members.size() == 1) {
+  if (found->pid == config_.self.pid && membership_.view()->members.size() == 1) {
     refuse(who, "last_member", "nobody would be left in view " + membership_.view()->summary());
     return;
   }
@@ -246,6 +266,9 @@ void Node::Impl::on(AdminEvict& input) {
 
 void Node::Impl::on(AdminColdStart& input) {
   const Waiting who{input.client, input.request};
+  if (refused_by_witness(who)) {
+    return;
+  }
   if (is_member()) {
     refuse(who, "already_member", "this daemon is in view " + membership_.view()->summary());
     return;
@@ -264,6 +287,10 @@ void Node::Impl::refuse(const Waiting& who, std::string_view code, std::string m
 
 // ---------------------------------------------------------------- state
 
+ViewPtr Node::Impl::current_view() const {
+  return is_member() ? membership_.view() : membership_.role() == Role::witness ? membership_.decided() : nullptr;
+}
+
 Hello Node::Impl::hello() const {
   Hello hello;
   hello.uuid = membership_.uuid();
@@ -274,6 +301,7 @@ Hello Node::Impl::hello() const {
   hello.role = membership_.role();
   hello.decided = membership_.decided() ? membership_.decided()->id() : 0;
   hello.config_hash = config_.config_hash;
+  hello.witness = config_.self.witness;
   return hello;
 }
 
@@ -305,24 +333,39 @@ NodeStatus Node::Impl::status(Time now) const {
   status.counters.trimmed = ordering_.trimmed();
   status.counters.suspicions = detector_.suspicions();
   status.counters.refuted = detector_.refuted();
+  status.view = current_view();
+  if (!status.view) {
+    return status;
+  }
+  const auto& view = *status.view;
+  status.tolerates = tolerated_failures(view);
+  for (Rank r = 0; r < view.members.size(); ++r) {
+    status.members.push_back(member_status(view.members[r], r, now));
+  }
+  for (const auto& witness : view.witnesses) {
+    status.witnesses.push_back(member_status(witness, 0, now));
+  }
   if (!is_member()) {
     return status;
   }
-  const auto& view = *membership_.view();
-  status.view = membership_.view();
-  status.tolerates = tolerated_failures(view);
   status.clock = ordering_.clock();
   status.unstable_bytes = ordering_.unstable_bytes();
   if (const auto blocker = ordering_.blocker()) {
     status.blocker = view.members[*blocker].name;
   }
-  for (Rank r = 0; r < view.members.size(); ++r) {
-    const auto& member = view.members[r];
-    const bool self = member.pid == config_.self.pid;
-    status.members.push_back({member, r, self, self || detector_.linked(member.pid), detector_.suspicion(member.pid),
-                              self ? Duration{} : detector_.silence(member.pid, now), detector_.round_trip(member.pid),
-                              ordering_.held()[r], ordering_.stable(r)});
+  for (auto& member : status.members) {
+    member.received = ordering_.held()[member.rank];
+    member.stable = ordering_.stable(member.rank);
   }
+  return status;
+}
+
+MemberStatus Node::Impl::member_status(const Member& member, Rank rank, Time now) const {
+  MemberStatus status{member, rank, member.pid == config_.self.pid};
+  status.linked = status.self || detector_.linked(member.pid);
+  status.suspicion = detector_.suspicion(member.pid);
+  status.heartbeat_age = status.self ? Duration{} : detector_.silence(member.pid, now);
+  status.round_trip = detector_.round_trip(member.pid);
   return status;
 }
 

@@ -42,6 +42,7 @@ class Node::Impl final : public MembershipHost {
   bool forward(Rank sender, const RunPtr& run) override;
   void close_view(const View& base, const Counts& cut) override;
   void install(const ViewPtr& view, const ViewPtr& base) override;
+  void witness(const ViewPtr& view) override;
   [[nodiscard]] const std::string& table() const override { return table_; }
   [[nodiscard]] std::uint64_t table_hash() const override { return table_hash_; }
   bool load_table(std::string_view bytes) override;
@@ -102,6 +103,10 @@ class Node::Impl final : public MembershipHost {
   void forward_detector_effects();
   void refuse_input(const Pid& peer, std::string_view frame, std::string_view why);
   [[nodiscard]] bool is_member() const { return membership_.role() == Role::member || membership_.role() == Role::wedged; }
+  /// Installed as member, or voted in as witness; null otherwise.
+  [[nodiscard]] ViewPtr current_view() const;
+  [[nodiscard]] MemberStatus member_status(const Member& member, Rank rank, Time now) const;
+  [[nodiscard]] bool refused_by_witness(const Waiting& who);
   [[nodiscard]] Rank rank() const { return *membership_.view()->rank_of(config_.self.pid); }
   [[nodiscard]] Heartbeat own_heartbeat() const;
   void done(const Waiting& who);

@@ -266,22 +266,22 @@ void Node::Impl::acquit_straggler() {
 /// F10: contact with enough voters to decide the next view, within the lease time.
 void Node::Impl::check_quorum() {
   bool has = false;
-  if (is_member()) {
-    const auto& view = *membership_.view();
+  if (const auto view = current_view()) {
     VoterSet voters;
-    for (const auto& pid : detector_.heard_within_lease(now_)) {
-      const auto* member = view.find(pid);
-      if (member != nullptr && detector_.suspicion(pid) < Evidence::firm) {
-        voters.insert({pid.node, member->vote_epoch});
+    const auto heard = detector_.heard_within_lease(now_);
+    for (const auto& member : view->everybody()) {
+      const bool here = std::find(heard.begin(), heard.end(), member.pid) != heard.end();
+      if (here && detector_.suspicion(member.pid) < Evidence::firm) {
+        voters.insert({member.pid.node, member.vote_epoch});
       }
     }
     for (const auto& [pid, hello] : links_) {
-      if (!view.contains(pid)) {
+      if (!view->names(pid)) {
         voters.insert({pid.node, hello.vote_epoch});
       }
     }
     voters.insert({config_.self.pid.node, config_.self.vote_epoch});
-    has = quorum(view, voters);
+    has = quorum(*view, voters);
   }
   if (has != has_quorum_) {
     has_quorum_ = has;

@@ -54,6 +54,20 @@ engine::Options options_of(const std::vector<std::string>& arguments) {
 
 }  // namespace
 
+TEST_CASE("B4: what a witness cannot be") {
+  CHECK(options_of({"--witness", "--peer", "a"}).witness);
+  CHECK_FALSE(options_of({"--peer", "a"}).witness);
+  CHECK(why_refused({"--witness", "--bootstrap"}).find("witness contradicts bootstrap") == 0);
+  const File hosts("10.0.0.1\n10.0.0.2\n10.0.0.3\n");
+  CHECK(why_refused({"--witness", "--hosts", hosts.path(), "--id", "1"}).find("witness contradicts hosts") == 0);
+  CHECK(options_of({"--witness", "--hosts", hosts.path(), "--id", "3"}).witness);
+  CHECK(options_of({"--witness", "--hosts", hosts.path(), "--id", "3", "--quorum", "static"}).witness);
+  CHECK(why_refused({"--witness", "--hosts", hosts.path(), "--id", "3", "--crash-in-change"}).find("never leads") !=
+        std::string::npos);
+  CHECK(why_refused({"--witness", "--quorum", "static", "--voter", "1", "--voter", "2"}).find("must be one of the voters") !=
+        std::string::npos);
+}
+
 TEST_CASE("durations, sizes and modes") {
   CHECK(*parse_duration("100ms") == milliseconds(100));
   CHECK(*parse_duration("1.5s") == milliseconds(1500));

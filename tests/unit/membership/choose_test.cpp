@@ -424,6 +424,72 @@ TEST_CASE("B2: a cold successor has the promisers' new incarnations in the old o
   CHECK(value.tiebreak == 3);
 }
 
+Member witness(NodeId node, std::uint64_t incarnation = 1) {
+  auto made = member(node, incarnation);
+  made.witness = true;
+  return made;
+}
+
+TEST_CASE("B4: a witness votes, and is in no other part of the view") {
+  Ballots ballots({1, 2}, "1=3,0 2=2,0");
+  ballots.joiners = {witness(3)};
+  const auto value = ballots.choose().value;
+  REQUIRE(value);
+  CHECK(value->summary() == "6 <1,2> witness 3");
+  CHECK(value->voters.size() == 3);
+  CHECK(value->joined.empty());
+  CHECK(value->origins.size() == 1);
+  CHECK(value->history.at(3) == 1);
+}
+
+TEST_CASE("B4: a witness stays without a promise, and goes for a cause, by leaving, or for its next incarnation") {
+  Ballots ballots({1, 2}, "1=0,0 2=0,0");
+  ballots.view.witnesses = {witness(3)};
+  ballots.view.history[3] = 1;
+  CHECK(ballots.choose().value->summary() == "6 <1,2> witness 3");
+
+  auto suspected = ballots;
+  suspected.causes[pid(3)] = {pid(3), LeaveReason::silent, Evidence::soft, pid(1), {}};
+  CHECK(suspected.choose().value->summary() == "6 <1,2>");
+  CHECK(suspected.choose().value->left.front().pid == pid(3));
+  CHECK(suspected.choose().value->voters.size() == 2);
+
+  auto leaving = ballots;
+  leaving.promises[pid(3)].leaving = true;
+  CHECK(leaving.choose().value->summary() == "6 <1,2>");
+  CHECK(leaving.choose().value->left.front().reason == LeaveReason::left);
+
+  auto restarted = ballots;
+  restarted.joiners = {witness(3, 2)};
+  CHECK(restarted.choose().value->find_witness(pid(3, 2)) != nullptr);
+  CHECK(restarted.choose().value->find_witness(pid(3)) == nullptr);
+
+  auto member_now = ballots;
+  member_now.joiners = {member(3, 2)};
+  CHECK(member_now.choose().value->summary() == "6 <1,2,3>");
+}
+
+TEST_CASE("B4, J4: witnesses count among the joiners") {
+  Ballots ballots({1}, "1=0");
+  ballots.joiners = {member(2), witness(3)};
+  CHECK(ballots.choose().value->summary() == "6 <1,2>");
+  ballots.joiners = {witness(3), member(4)};
+  CHECK(ballots.choose().value->summary() == "6 <1> witness 3");
+}
+
+TEST_CASE("B4: a cold view needs a member; a witness that lived on keeps its place") {
+  Ballots ballots({1, 2}, "");
+  ballots.view.witnesses = {witness(3)};
+  ballots.view.history[3] = 1;
+  ballots.cold = true;
+  ballots.joiners = {witness(3)};
+  CHECK_FALSE(ballots.choose().value);
+  ballots.joiners = {witness(3), member(1, 2)};
+  CHECK(ballots.choose().value->summary() == "6 <1> witness 3");
+  ballots.causes[pid(3)] = {pid(3), LeaveReason::crashed, Evidence::hard, pid(1), {}};
+  CHECK(ballots.choose().value->summary() == "6 <1>");
+}
+
 TEST_CASE("B2: nobody who may be admitted: no cold view") {
   Ballots ballots({1}, "");
   ballots.cold = true;

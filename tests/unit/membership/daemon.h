@@ -92,6 +92,7 @@ class World final : public MembershipHost {
   void excluded(const ViewPtr& by, const std::optional<Counts>& cut) override {
     events.push_back("excluded" + (by ? " by " + std::to_string(by->id()) : "") + (cut ? " " + text(*cut) : ""));
   }
+  void witness(const ViewPtr& view) override { events.push_back("witness " + std::to_string(view->id())); }
   void left(const View& view) override { events.push_back("left " + std::to_string(view.id())); }
   void finished(ViewId view) override { events.push_back("finished " + std::to_string(view)); }
   void refused(RejectReason reason, NodeId node, std::uint64_t incarnation) override {

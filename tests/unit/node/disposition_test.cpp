@@ -9,7 +9,7 @@
 namespace vsync::core {
 namespace {
 
-constexpr Role kRoles[] = {Role::out, Role::joining, Role::member, Role::wedged, Role::left};
+constexpr Role kRoles[] = {Role::out, Role::joining, Role::member, Role::wedged, Role::left, Role::witness};
 
 template <std::size_t... I>
 std::vector<Frame> one_of_each(std::index_sequence<I...>) {
