@@ -54,7 +54,7 @@ pb::Check settings(const Findings& found) {
 
 pb::Check membership(const Findings& found) {
   const auto& status = found.now;
-  if (status.state() == "member" || status.state() == "wedged") {
+  if (status.state() == "member" || status.state() == "wedged" || status.state() == "witness") {
     return passed("membership", "in view " + std::to_string(status.view()) + " of " +
                                     count(static_cast<std::uint64_t>(status.members_size()), "member") + ", led by " +
                                     status.leader_name());

@@ -321,8 +321,9 @@ void TextRenderer::event(const pb::Event& event) {
            << ": " << safe(event.excluded().why()) << '\n';
       break;
     case pb::Event::kMemberSlow:
-      out_ << "node " << event.member_slow().node() << " is slow: blocks for " << duration(event.member_slow().blocked_us())
-           << '\n';
+      out_ << (event.member_slow().name().empty() ? "node " + std::to_string(event.member_slow().node())
+                                                  : safe(event.member_slow().name()))
+           << " is slow: blocks for " << duration(event.member_slow().blocked_us()) << '\n';
       break;
     case pb::Event::kClosing:
       out_ << "the daemon closes the connection: " << safe(event.closing().why()) << '\n';

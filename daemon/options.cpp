@@ -224,6 +224,7 @@ Result<engine::Options> make_options(const Settings& settings) {
   options.cold_start = cold_start_of(settings.text("cold-start"));
   options.event_logs = event_logs_of(settings);
   options.limits.client_queue_bytes = *parse_size(settings.text("client-queue"));
+  options.limits.link_flap_max = static_cast<std::uint32_t>(number_of(settings, "link-flap-max"));
   options.limits.max_message = *parse_size(settings.text("max-message"));
   if (auto set = set_times(options.limits, settings); !set) {
     return tl::unexpected(set.error());

@@ -62,6 +62,9 @@ Result<void> own_port(const std::string& text) {
 Result<void> node_id(const std::string& text) {
   return without_value(parse_number(text, 1, 0x7fffffff));
 }
+Result<void> flaps(const std::string& text) {
+  return without_value(parse_number(text, 0, 1000));
+}
 Result<void> mode(const std::string& text) {
   return without_value(parse_mode(text));
 }
@@ -150,6 +153,8 @@ constexpr std::array kDefinitions{
                "time between heartbeats (default: 100ms, or less when suspect-after is short)"},
     Definition{"suspect-after", "", Kind::value, "1s", duration,
                "silence after which a host is suspected; 200ms to 60s, at least 5 heartbeat intervals"},
+    Definition{"link-flap-max", "", Kind::value, "10", flaps,
+               "breaks of the connection to one host in a minute before it counts as not reachable from here; 0 = never"},
     Definition{"quorum", "", Kind::value, "dynamic", quorum, "dynamic or static"},
     Definition{"voter", "", Kind::list, "", node_id,
                "node id of a voter, with quorum static; may be repeated (default: all lines of the hosts file)"},

@@ -90,6 +90,7 @@ class Engine final : private io::TransportHandler,
   void apply(core::PauseClient& effect);
   void apply(core::QuorumChanged& effect);
   void apply(core::SuspicionChanged& effect);
+  void apply(core::MemberSlow& effect);
   void apply(core::Excluded& effect);
   void apply(core::IdentityRefused& effect);
   void apply(core::LeftCluster& effect);

@@ -31,6 +31,8 @@ std::string_view word(core::RejectReason reason) {
       return "another daemon has this node id";
     case core::RejectReason::assign_id:
       return "a node id is assigned";
+    case core::RejectReason::name_in_use:
+      return "another member has this name; give each its own with --name";
   }
   return "?";
 }
@@ -153,6 +155,13 @@ void Engine::apply(core::SuspicionChanged& effect) {
   control_->apply(effect);
 }
 
+void Engine::apply(core::MemberSlow& effect) {
+  log(Subsystem::ordering)
+      .warn("{} alone holds up our messages for {} ms", core::to_string(effect.peer),
+            std::chrono::duration_cast<milliseconds>(effect.blocked).count());
+  control_->apply(effect);
+}
+
 // ---------------------------------------------------------------- clients
 
 void Engine::apply(core::DeliverMessages& effect) {
@@ -219,18 +228,19 @@ void Engine::apply(core::IdentityRefused& effect) {
   identities_refused_ += 1;
   const bool again = effect.reason == core::RejectReason::assign_id || effect.reason == core::RejectReason::incarnation_used;
   // I3: the id may belong to what this host was before its disk was lost, for as long as that is not known to be dead.
-  const bool later = effect.reason == core::RejectReason::node_in_use;
+  const bool later = effect.reason == core::RejectReason::node_in_use || effect.reason == core::RejectReason::name_in_use;
   if ((!again && !later) || identities_refused_ > kMostIdentities) {
     log(Subsystem::membership).error("node {} may not join: {}", self_.pid.node, word(effect.reason));
     return finish(ExitStatus::failed);
   }
   if (later) {
-    log(Subsystem::membership).error("node {} may not join now: {}; tries again", self_.pid.node, word(effect.reason));
-    if (options_.node == 0) {
+    log(Subsystem::membership)
+        .error("node {} ({}) may not join now: {}; tries again", self_.pid.node, self_.name, word(effect.reason));
+    if (options_.node == 0 && effect.reason == core::RejectReason::node_in_use) {
       state_.identity.node = 0;  // it was given at a join: ask for another one
     }
     joining_.reset();
-    control_->incarnation_over("another daemon has this node id");
+    control_->incarnation_over(std::string(word(effect.reason)));
     return restart_node(options_.limits.suspect_after);
   }
   log(Subsystem::membership).info("takes another identity: {}", word(effect.reason));

@@ -67,6 +67,7 @@ class ControlServer::Impl final : public ControlSession::Home {
   }
 
   void view_installed(const core::ViewInstalled& effect);
+  void member_slow(const core::MemberSlow& effect);
   void group_view_installed(const core::GroupViewInstalled& effect);
   void deliver(const core::DeliverMessages& effect);
   void tell_watchers(const pb::Event& event);
@@ -343,6 +344,18 @@ void ControlServer::Impl::suspicion_changed(const core::SuspicionChanged& effect
   tell_watchers(event);
 }
 
+void ControlServer::Impl::member_slow(const core::MemberSlow& effect) {
+  pb::Event event;
+  pb::MemberSlow& slow = *event.mutable_member_slow();
+  slow.set_node(effect.peer.node);
+  if (const core::Member* const member = view_ ? view_->find(effect.peer) : nullptr) {
+    slow.set_name(member->name);
+  }
+  const auto blocked = std::chrono::duration_cast<std::chrono::microseconds>(effect.blocked).count();
+  slow.set_blocked_us(static_cast<std::uint64_t>(blocked));
+  tell_watchers(event);
+}
+
 // ---- groups
 
 void ControlServer::Impl::group_view_installed(const core::GroupViewInstalled& effect) {
@@ -439,6 +452,10 @@ Result<std::unique_ptr<ControlServer>> ControlServer::open(asio::io_context& io,
   }
   return std::unique_ptr<ControlServer>(
       new ControlServer(std::make_unique<Impl>(io, std::move(options), group, std::move(*socket), handler)));
+}
+
+void ControlServer::apply(const core::MemberSlow& effect) {
+  impl_->member_slow(effect);
 }
 
 void ControlServer::apply(const core::ViewInstalled& effect) {

@@ -134,6 +134,7 @@ class ControlServer {
   void apply(const core::PauseClient& effect);
   void apply(const core::QuorumChanged& effect);
   void apply(const core::SuspicionChanged& effect);
+  void apply(const core::MemberSlow& effect);
   /// Calls incarnation_over() with the reason.
   void apply(const core::Excluded& effect);
   /// Calls incarnation_over(): it left.

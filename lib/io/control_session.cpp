@@ -220,10 +220,8 @@ void ControlSession::evict(pb::Request& request) {
   const auto parsed = std::from_chars(evict.member().data(), end, input.node);
   if (parsed.ec != std::errc() || parsed.ptr != end) {
     input.node = 0;
-    input.name = evict.member();
-  } else if (input.node == 0) {
-    return error(request.id(), "no_such_member", "node ids start at 1");
   }
+  input.name = evict.member();
   input.why = std::move(*evict.mutable_why());
   input.request = expect(request.id(), pb::Request::kEvict);
   home_.handler().input(std::move(input));

@@ -8,7 +8,7 @@ namespace vsync::wire {
 namespace {
 
 static_assert(static_cast<int>(core::Role::witness) == pb::WITNESS);
-static_assert(static_cast<int>(core::RejectReason::assign_id) == pb::ASSIGN_ID);
+static_assert(static_cast<int>(core::RejectReason::name_in_use) == pb::NAME_IN_USE);
 
 }  // namespace
 
@@ -100,7 +100,7 @@ void write(pb::Reject& to, const core::Reject& frame) {
 
 void read(const pb::Reject& from, core::Reject& frame, Check& check) {
   frame.joiner = read(from.joiner());
-  frame.reason = to_enum(static_cast<unsigned>(from.reason()), core::RejectReason::assign_id, check);
+  frame.reason = to_enum(static_cast<unsigned>(from.reason()), core::RejectReason::name_in_use, check);
   frame.node = from.node();
   frame.incarnation = from.incarnation();
 }

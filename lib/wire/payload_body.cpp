@@ -13,6 +13,8 @@ namespace vsync::wire {
 namespace {
 
 constexpr std::size_t kRunHeader = 44;
+constexpr std::uint8_t kBound = 8;       // flag on the wire: the token of the group view (C2) follows the header
+constexpr std::size_t kToken = 8;        // that token
 constexpr std::size_t kCount = 12;       // rank and count
 constexpr std::size_t kStatement = 8;    // rank and number of counts
 constexpr std::size_t kReferred = 2048;  // below, a copy is cheaper than one more part of a gathered write
@@ -72,6 +74,11 @@ std::size_t read_run_header(Reader& from, core::Run& run, Check& check) {
   run.flags = from.value<std::uint8_t>();
   const bool zero = from.value<std::uint16_t>() == 0 && from.value<std::uint8_t>() == 0;
   check.that(zero && from.ok(), "bad run header");
+  if ((run.flags & kBound) != 0) {
+    run.flags = static_cast<std::uint8_t>(run.flags & ~kBound);
+    run.in_view = from.value<std::uint64_t>();
+    check.that(run.in_view != 0 && from.ok(), "bad run view");
+  }
   run.deps = read_entries(from, deps, check);
   return body;
 }
@@ -79,8 +86,11 @@ std::size_t read_run_header(Reader& from, core::Run& run, Check& check) {
 void write_run_header(Writer& to, const core::Run& run) {
   to.put(run.first).put(run.stamp).put(run.group).put(run.count).put(run.client);
   to.put(static_cast<std::uint32_t>(run.body.size())).put(static_cast<std::uint16_t>(run.deps.size()));
-  to.put(static_cast<std::uint8_t>(run.service)).put(static_cast<std::uint8_t>(run.kind)).put(run.flags);
-  to.put(std::uint16_t{0}).put(std::uint8_t{0});
+  to.put(static_cast<std::uint8_t>(run.service)).put(static_cast<std::uint8_t>(run.kind));
+  to.put(static_cast<std::uint8_t>(run.flags | (run.in_view != 0 ? kBound : 0))).put(std::uint16_t{0}).put(std::uint8_t{0});
+  if (run.in_view != 0) {
+    to.put(run.in_view);
+  }
   write_entries(to, run.deps);
 }
 
@@ -116,7 +126,7 @@ std::vector<Slice> Gather::finish() {
 // ---------------------------------------------------------------- writers
 
 std::size_t size_of(const core::Run& run) {
-  return kRunHeader + run.deps.size() * kCount + run.body.size();
+  return kRunHeader + (run.in_view != 0 ? kToken : 0) + run.deps.size() * kCount + run.body.size();
 }
 
 void write_runs(Gather& to, std::span<const core::RunPtr> runs) {

@@ -57,6 +57,15 @@ class Joining(unittest.TestCase):
             order = cluster.wait_view([1, 2, 3, 4])
             self.assertEqual(order[-1], "n4")
 
+    def test_a_name_belongs_to_one_member(self):
+        with Cluster(2) as cluster:
+            twin = cluster.add(3, "--name", "n2").start("--id", 3, "--peer", f"{cluster.address(1)}:{PORT}")
+            wait_until("it is told why", lambda: "another member has this name" in twin.log())
+            self.assertEqual(cluster[1].members(), ["n1", "n2"])
+            cluster[2].leave()
+            wait_until("the name is free", lambda: "installs view" in twin.log())
+            self.assertEqual([m["node"] for m in cluster[1].try_status()["members"]], [1, 3])
+
     def test_a_node_without_id_gets_one(self):
         with Cluster(2) as cluster:
             daemon = cluster.add(7).start("--peer", f"{cluster.address(1)}:{PORT}")

@@ -125,7 +125,7 @@ std::string Player::nodes(Words words) {
   if (words.empty()) {
     return "nodes COUNT [static] [relay] [unnumbered] [witness HOST] [quorum|manual] [suspect TIME] [heartbeat TIME] [rto TIME] "
            "[run-bytes N] "
-           "[window N]";
+           "[window N] [flaps N]";
   }
   const auto count = number(words[0]);
   auto& limits = setup_.limits;
@@ -153,6 +153,8 @@ std::string Player::nodes(Words words) {
       limits.rto = duration(words[++i]);
     } else if (words[i] == "run-bytes" && i + 1 < words.size()) {
       limits.max_run_bytes = number(words[++i]);
+    } else if (words[i] == "flaps" && i + 1 < words.size()) {
+      limits.link_flap_max = static_cast<std::uint32_t>(number(words[++i]));
     } else if (words[i] == "window" && i + 1 < words.size()) {
       limits.window_messages = number(words[++i]);
     } else {

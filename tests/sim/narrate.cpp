@@ -163,6 +163,9 @@ std::string tell(const check::Fact& fact, const Pid& self) {
 }
 
 std::string tell(const Effect& effect) {
+  if (const auto* slow = std::get_if<MemberSlow>(&effect)) {
+    return "waits for " + to_string(slow->peer) + " alone";
+  }
   if (const auto* fatal = std::get_if<Fatal>(&effect)) {
     return "stops: " + fatal->reason;
   }

@@ -44,6 +44,7 @@ Plan draw(const RunOptions& options, Rng& rng) {
   limits.link_grace = limits.suspect_after / 5;
   limits.flush_timeout = limits.suspect_after * 3 / 10;
   limits.fetch_timeout = limits.flush_timeout / 2;
+  limits.link_flap_max = one_of<std::uint32_t>(rng, {2, 10, 1000});
   limits.linger = limits.suspect_after * 2;
   limits.slow_member = one_of<Duration>(rng, {seconds(0), seconds(2)});
   limits.window_bytes = one_of<std::size_t>(rng, {4000, 40'000, 1'000'000});

@@ -94,6 +94,9 @@ void Workload::send(HostId host, const std::string& name, const std::string& gro
                     std::size_t size, bool fenced) {
   auto& self = client(host, name);
   const auto token = fenced ? self.tokens[group] : 0;
+  for (std::uint32_t i = 1; token != 0 && i <= count; ++i) {
+    fences_[last_message_ + i] = token;
+  }
   world_.request(host, ClientSend{self.id, self.next, group, service, false, count, token, Slice::take(body(count, size))});
   self.next += count;
 }
@@ -177,7 +180,8 @@ void Workload::effect(HostId host, const Effect& effect) {
 }
 
 void Workload::received(HostId host, const DeliverMessages& messages) {
-  check::Received fact{messages.group, messages.token, messages.view, messages.sender, messages.service, messages.position, {}};
+  check::Received fact{messages.group, messages.token, messages.view, messages.sender, messages.service, messages.position, {},
+                       false};
   auto rest = messages.body.view();
   for (std::uint32_t i = 0; i < messages.count; ++i) {
     const auto size = rest.size() < 4 ? rest.size() + 1 : take(rest, 4);
@@ -186,6 +190,8 @@ void Workload::received(HostId host, const DeliverMessages& messages) {
       break;
     }
     fact.ids.push_back(checked_id(rest.substr(0, size)));
+    const auto fence = fences_.find(fact.ids.back());
+    fact.wrong_view = fact.wrong_view || (fence != fences_.end() && fence->second != messages.token);
     rest.remove_prefix(size);
   }
   received_ += fact.ids.size();

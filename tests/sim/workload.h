@@ -70,6 +70,7 @@ class Workload : public Applications {
   std::map<Name, Client> clients_;
   core::ClientId last_client_ = 0;
   std::uint64_t last_message_ = 0;
+  std::map<std::uint64_t, std::uint64_t> fences_;  ///< message -> token of the group view that it is for
   std::uint64_t received_ = 0;
   bool running_ = false;
 };

@@ -387,7 +387,7 @@ void World::perform(const std::shared_ptr<Process>& process, Effect& effect) {
     } else if (told.reason == RejectReason::node_in_use && !host.numbered) {
       host.disk.node = 0;  // two leaders gave the same id to two machines; nobody configured it, so this one asks again
       restart_after(host, Duration{});
-    } else if (told.reason == RejectReason::node_in_use) {
+    } else if (told.reason == RejectReason::node_in_use || told.reason == RejectReason::name_in_use) {
       restart_after(host, std::chrono::seconds(1));  // the service manager tries again
     }
   } else if (std::holds_alternative<LeftCluster>(effect)) {

@@ -82,6 +82,7 @@ core::RunPtr RandomFrames::run(std::size_t longest) {
   run->kind = flip() ? core::RunKind::data : static_cast<core::RunKind>(number(4));
   run->service = run->kind == core::RunKind::data ? static_cast<core::Service>(number(3)) : core::Service::total;
   run->flags = flip() ? core::Run::kText : 0;
+  run->in_view = flip() ? 0 : 1 + number(1000);
   if (run->kind == core::RunKind::data && rng_.chance(0.3)) {
     run->flags |= core::Run::kFragment;
     run->flags |= flip() ? core::Run::kLastFragment : std::uint8_t{0};

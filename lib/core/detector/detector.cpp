@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "core/model/mutant.h"
+
 namespace vsync::core {
 
 namespace {
@@ -11,6 +13,7 @@ namespace {
 constexpr std::size_t kAskAtMost = 3;
 constexpr std::uint32_t kWorstHealth = 8;
 constexpr Duration kAnswerWait = std::chrono::milliseconds(60);
+constexpr Duration kFlapMemory = std::chrono::minutes(1);
 constexpr Duration kCleanSecond = std::chrono::seconds(1);
 
 std::string milliseconds(Duration duration) {
@@ -24,6 +27,7 @@ Detector::Detector(const Pid& self, const Limits& limits)
       heartbeat_(limits.heartbeat),
       suspect_after_(limits.suspect_after),
       link_grace_(limits.link_grace),
+      link_flap_max_(limits.link_flap_max),
       answer_wait_(std::min<Duration>(kAnswerWait, limits.suspect_after / 4)) {}
 
 void Detector::watch(const std::vector<Member>& members, Time now) {
@@ -165,6 +169,10 @@ void Detector::link_closed(const Pid& pid, bool clean, Time now, Effects& effect
   }
   peer.linked = false;
   peer.unlinked = now;
+  peer.broke.push_back(now);
+  if (peer.broke.size() > link_flap_max_ + 1) {
+    peer.broke.pop_front();
+  }
   wake_ = std::min(wake_, now + link_grace_);
   if (clean) {
     gone(pid, Evidence::firm, "said goodbye", now, effects);  // still a member, so no leave: its process is exiting
@@ -366,9 +374,15 @@ Time Detector::next_event(const Peer& peer, Time now) const {
 
 // ---------------------------------------------------------------- what is known
 
+/// Class LINK: each break alone is nothing, for the connection comes back (R9); so many of them make no connection.
+bool Detector::flapping(const Peer& peer, Time now) const {
+  const bool often = peer.broke.size() > link_flap_max_ && now - peer.broke.front() < kFlapMemory;
+  return link_flap_max_ > 0 && often && !mutant(Mutant::flaps_ignored);
+}
+
 Evidence Detector::evidence_of(const Peer& peer, Time now) const {
   Evidence evidence = std::max(peer.terminal, isolated_ ? Evidence::none : peer.verdict);
-  if (!peer.linked && now - peer.unlinked >= link_grace_) {
+  if ((!peer.linked && now - peer.unlinked >= link_grace_) || flapping(peer, now)) {
     evidence = std::max(evidence, Evidence::link);
   }
   return evidence;
@@ -385,7 +399,10 @@ void Detector::report(Peer& peer, Time now, Effects& effects) {
   suspicions_ += peer.reported == Evidence::none ? 1 : 0;
   peer.reported = evidence;
   const Evidence explained = std::max(peer.terminal, peer.verdict);
-  std::string why = evidence == Evidence::none ? "heard again" : explained == evidence ? peer.why : "no connection to it";
+  std::string why = evidence == Evidence::none ? "heard again"
+                    : explained == evidence    ? peer.why
+                    : flapping(peer, now) ? "its connection broke " + std::to_string(peer.broke.size()) + " times in a minute"
+                                          : "no connection to it";
   effects.emplace_back(SuspicionChanged{peer.member.pid, evidence, now - peer.heard, std::move(why)});
 }
 
@@ -426,7 +443,8 @@ bool Detector::linked(const Pid& pid) const {
 bool Detector::reachable(const Pid& pid, Time now) const {
   const Peer* peer = find(pid);
   const bool cut_off = peer != nullptr && peer->verdict == Evidence::link;
-  return !cut_off && (linked(pid) || (peer != nullptr && now - peer->unlinked < link_grace_));
+  const bool unsteady = peer != nullptr && flapping(*peer, now);
+  return !cut_off && !unsteady && (linked(pid) || (peer != nullptr && now - peer->unlinked < link_grace_));
 }
 
 Duration Detector::round_trip(const Pid& pid) const {

@@ -3,12 +3,13 @@
 // What is known about a peer is kept as three separate facts, and the suspicion told to others is the strongest of them:
 //   terminal  firm or hard: the process is gone. Only a new link to the same pid withdraws firm; nothing withdraws hard.
 //   verdict   soft or link: it was silent for too long, and others were asked whether they hear it (F6). Any sign of life ends
-//   it. link      its connection broke and did not come back within link_grace.
+//   it. link      its connection broke and did not come back within link_grace, or breaks again and again.
 // Silence is judged with care for the judge: a late wake-up, a refuted suspicion and unanswered questions make it slower (F3,
 // F4), and who hears less than half of the members blames itself (F5).
 #pragma once
 
 #include <array>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -45,7 +46,8 @@ class Detector {
   [[nodiscard]] Evidence suspicion(const Pid& pid) const;  ///< link: cannot be reached from here though others hear it
   [[nodiscard]] Duration silence(const Pid& pid, Time now) const;
   [[nodiscard]] bool linked(const Pid& pid) const;  ///< true for self
-  /// V6 reach bit: there is a link, or it broke less than link_grace ago, and the peer is not silent here while others hear it.
+  /// V6 reach bit: there is a link, or it broke less than link_grace ago; it does not break all the time; and the peer is not
+  /// silent here while others hear it.
   [[nodiscard]] bool reachable(const Pid& pid, Time now) const;
   [[nodiscard]] Duration round_trip(const Pid& pid) const;  ///< smoothed, 0 = not measured
   [[nodiscard]] std::uint32_t health() const;               ///< local health multiplier 0..8 (F4)
@@ -72,6 +74,7 @@ class Detector {
     Time quiet_from{};  ///< the same, shifted by our own lag: silence deadlines count from here (F3)
     bool linked = false;
     Time unlinked{};            ///< since when, if not linked
+    std::deque<Time> broke{};   ///< the last link_flap_max + 1 times that its connection broke
     std::uint64_t counter = 0;  ///< of its last heartbeat
     Time counter_at{};          ///< when that came
     Duration round_trip{};
@@ -87,6 +90,7 @@ class Detector {
   [[nodiscard]] const Peer* find(const Pid& pid) const;
   [[nodiscard]] std::size_t watched() const;
   [[nodiscard]] std::size_t quiet_members(Time now) const;
+  [[nodiscard]] bool flapping(const Peer& peer, Time now) const;
   [[nodiscard]] Evidence evidence_of(const Peer& peer, Time now) const;
 
   void note_lag(Time now);
@@ -108,6 +112,7 @@ class Detector {
   Duration heartbeat_;
   Duration suspect_after_;
   Duration link_grace_;
+  std::size_t link_flap_max_;
   Duration answer_wait_;  ///< how long before the deadline others are asked
   Peers peers_;           ///< the watched, and others that have a link
   Time wake_ = kNever;    ///< what next_deadline() said

@@ -48,6 +48,9 @@ std::uint64_t Groups::deliver_data(const Pid& sender, const RunPtr& run, Effects
     }
     body = std::move(*whole);
   }
+  if (run->in_view != 0 && run->in_view != group->view->token && !mutant(Mutant::in_view_ignored)) {
+    return 0;  // C2: its group view ended before its place in the order; everybody sees that alike
+  }
   const auto position = table_.place(run->group, sender, run->service, run->count);
   if (group->daemons.contains(self_)) {
     effects.push_back(DeliverMessages{run->group, sender, run->client, group->view->token, table_.view(), position, run->service,

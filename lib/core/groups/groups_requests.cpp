@@ -172,6 +172,7 @@ void Groups::prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Ef
   run.flags = send.text ? Run::kText : 0;
   run.group = send.group != 0 ? send.group : table_.find(send.name)->id;
   run.client = client.id;
+  run.in_view = send.in_view;
   if (!send.piece.large) {
     run.body = std::move(send.piece.body);
     add(std::move(run), send.request, send.piece.count, runs);
@@ -270,8 +271,9 @@ void Groups::own_delivered(const Run& run, std::uint64_t position, Effects& effe
     if (position > 0) {
       answer(own, Outcome::delivered, {}, effects);
     } else {
-      own.view = own.first = 0;  // its place in the order is behind the group's last view: it went to nobody
-      answer(own, Outcome::not_delivered, "no_such_group", effects);
+      own.view = own.first =
+          0;  // its place in the order is behind the group view it was for, or the group's last: it went to nobody
+      answer(own, Outcome::not_delivered, table_.find(run.group) == nullptr ? "no_such_group" : "wrong_view", effects);
     }
   } else if (own.requests > 0 && own.last <= stable_) {
     answer(own, Outcome::delivered, {}, effects);

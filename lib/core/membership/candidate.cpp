@@ -42,7 +42,8 @@ bool Membership::cause_due() const {
   const auto everybody = view_->everybody();
   const auto gone = [&](const Member& m) { return m.pid != self() && confirmed(m.pid) != Evidence::none; };
   const auto batched = [&](const auto& entry) {
-    return entry.second.ready && now_ >= entry.second.ready_since + config_.limits.join_batch && host_.linked(entry.first);
+    return entry.second.ready && now_ >= entry.second.ready_since + config_.limits.join_batch && host_.linked(entry.first) &&
+           namesake(entry.second.member) == nullptr;
   };
   const auto edge = causes_.broken_edge_since();
   return std::holds_alternative<Wedged>(phase_) || leaving_ || !causes_.leaving.empty() || !causes_.evictions.empty() ||
@@ -264,7 +265,7 @@ void Membership::on(const Pid&, const Nack& nack) {
 std::vector<Member> Membership::ready_joiners() const {
   std::vector<Member> joiners;
   for (const auto& [pid, joiner] : causes_.joiners) {
-    if (joiner.ready && host_.linked(pid)) {
+    if (joiner.ready && host_.linked(pid) && namesake(joiner.member) == nullptr) {
       joiners.push_back(joiner.member);
     }
   }
@@ -478,7 +479,8 @@ void Membership::on(const Pid& from, const Installed& installed) {
   }
 }
 
-/// J8: enough of those who stay have installed; they answer whoever asks.
+/// J8: those who stay have installed, or enough of them; they answer whoever asks. Static voters may be a quorum only with nodes
+/// that are down, so all members are enough too.
 void Membership::check_lingering() {
   const auto* lingering = std::get_if<Lingering>(&phase_);
   VoterSet voters;
@@ -487,7 +489,9 @@ void Membership::check_lingering() {
       voters.insert({member->pid.node, member->vote_epoch});
     }
   }
-  if (quorum(*lingering->view, voters)) {
+  const bool all = std::all_of(lingering->view->members.begin(), lingering->view->members.end(),
+                               [&](const Member& member) { return lingering->installed.contains(member.pid); });
+  if (all || quorum(*lingering->view, voters)) {
     const ViewId id = lingering->view->id();
     phase_ = Out{};
     host_.finished(id);

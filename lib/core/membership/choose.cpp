@@ -1,6 +1,8 @@
 #include "core/membership/choose.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -121,6 +123,8 @@ std::vector<Member> admitted(const ChooseInput& in, std::size_t staying, std::si
     }
   }
   std::sort(joiners.begin(), joiners.end(), [](const Member& a, const Member& b) { return a.pid < b.pid; });
+  std::set<std::string_view> names;  // of two that ask at once under one name the second is told next time
+  std::erase_if(joiners, [&](const Member& joiner) { return !joiner.name.empty() && !names.insert(joiner.name).second; });
   std::size_t room = in.config.limits.max_members - std::min(in.config.limits.max_members, staying + witnesses);
   if (in.view.policy == QuorumPolicy::dynamic && !in.cold && !mutant(Mutant::voter_growth)) {
     room = std::min(room, staying);  // J4: the staying survivors alone remain a quorum of the new view

@@ -226,11 +226,20 @@ void Membership::on(const Pid& from, const Join& join) {
     return;
   }
   const auto& pid = join.joiner.pid;
+  if (const auto* other = namesake(join.joiner); other != nullptr) {
+    const bool alive =
+        other->pid == self() || (host_.linked(other->pid) && host_.silence(other->pid) < config_.limits.suspect_after / 2);
+    if (alive) {
+      send(from, Reject{pid, RejectReason::name_in_use, other->pid.node, 0});
+    }
+    return;  // else it waits until the other one is out
+  }
   if (view_->names(pid)) {
     send(from, Install{view_});  // it was admitted and has not heard of it
     return;
   }
   std::erase_if(causes_.joiners, [&](const auto& entry) { return entry.first.node == pid.node && entry.first < pid; });
+  make_room_for(pid);
   auto& joiner = causes_.joiners[pid];
   joiner.member = join.joiner;
   joiner.asked = now_;
@@ -244,6 +253,31 @@ void Membership::on(const Pid& from, const Join& join) {
   }
   update_links();
   send_ready();
+}
+
+/// Who is linked is real. Others were only spoken of, by members that pass on what they were told: the one that was not spoken of
+/// for the longest time makes room.
+void Membership::make_room_for(const Pid& joiner) {
+  std::vector<std::pair<Time, Pid>> hearsay;
+  for (const auto& [pid, known] : causes_.joiners) {
+    if (!host_.linked(pid)) {
+      hearsay.emplace_back(known.asked, pid);
+    }
+  }
+  if (hearsay.size() >= config_.limits.max_members && !causes_.joiners.contains(joiner)) {
+    causes_.joiners.erase(std::min_element(hearsay.begin(), hearsay.end())->second);
+  }
+}
+
+/// A name is unique in the cluster: people tell members apart by it. Who has this one, under another node id; null: nobody.
+const Member* Membership::namesake(const Member& joiner) const {
+  const auto same = [&](const Member& m) { return !m.name.empty() && m.name == joiner.name && m.pid.node != joiner.pid.node; };
+  const auto member = std::find_if(view_->members.begin(), view_->members.end(), same);
+  if (member != view_->members.end()) {
+    return &*member;
+  }
+  const auto witness = std::find_if(view_->witnesses.begin(), view_->witnesses.end(), same);
+  return witness != view_->witnesses.end() ? &*witness : nullptr;
 }
 
 /// J3, I3: what any member can tell a joiner. A member that asks again is no joiner, unless it is another process under the same

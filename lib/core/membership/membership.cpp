@@ -142,6 +142,9 @@ void Membership::join(Time now) {
 
 void Membership::leave(Time now) {
   now_ = now;
+  if (leaving_ || std::holds_alternative<Lingering>(phase_)) {
+    return;
+  }
   if (std::holds_alternative<Out>(phase_) || std::holds_alternative<Joining>(phase_)) {
     phase_ = Out{};
     host_.finished(acceptor_.decided_id());

@@ -229,6 +229,8 @@ class Membership {
   [[nodiscard]] Reject assign_id(const Pid& joiner);
   [[nodiscard]] std::optional<Reject> admission_refused(const Join& join);
   void send_ready();
+  void make_room_for(const Pid& joiner);
+  [[nodiscard]] const Member* namesake(const Member& joiner) const;
   [[nodiscard]] bool holders_known() const;
   void update_links();
 

@@ -29,6 +29,7 @@ struct Limits {
   Duration fetch_timeout = std::chrono::milliseconds(150);
   Duration join_batch = std::chrono::milliseconds(5);
   Duration link_grace = std::chrono::milliseconds(200);
+  std::uint32_t link_flap_max = 10;  ///< breaks of one connection in a minute before the two do not reach each other; 0 = never
   Duration linger = std::chrono::seconds(5);
   Duration slow_member = std::chrono::seconds(2);  ///< slow_ms (R8), 0 = never
   Duration relay_timeout = std::chrono::milliseconds(20);

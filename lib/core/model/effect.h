@@ -110,6 +110,12 @@ struct SuspicionChanged {
   std::string why;
 };
 
+/// R8: this member alone keeps our window full, so that our sends wait for it. Told once, before it is suspected for that.
+struct MemberSlow {
+  Pid peer;
+  Duration blocked{};
+};
+
 /// This incarnation is over: it is in no later view. The shell takes a new incarnation, waits `backoff` and starts again (V12,
 /// F8).
 struct Excluded {
@@ -149,7 +155,7 @@ struct Trace {
 
 using Effect = std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled,
                             DeliverMessages, SendOutcome, RequestDone, RequestRefused, PauseClient, QuorumChanged,
-                            SuspicionChanged, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
+                            SuspicionChanged, MemberSlow, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
 
 /// Reused from step to step by the shell.
 using Effects = std::vector<Effect>;

@@ -94,7 +94,7 @@ struct Join {
 };
 
 /// Why a JOIN is refused. assign_id is the answer to a joiner without an id: take `node` and come again.
-enum class RejectReason : std::uint8_t { incarnation_used, config, uuid, full, proto, node_in_use, assign_id };
+enum class RejectReason : std::uint8_t { incarnation_used, config, uuid, full, proto, node_in_use, assign_id, name_in_use };
 
 struct Reject {
   Pid joiner;

@@ -101,8 +101,8 @@ struct AdminLeave {
 struct AdminEvict {
   ClientId client = 0;
   RequestId request = 0;
-  NodeId node = 0;  ///< 0 = by name
-  std::string name;
+  NodeId node = 0;   ///< 0 = by name only
+  std::string name;  ///< empty = by node id only; with both, a member that either fits, if there is just one
   std::string why;
 };
 

@@ -32,6 +32,7 @@ struct Run {
   std::uint8_t flags = 0;
   GroupId group = 0;
   ClientId client = 0;          ///< sender's client, meaningful with the sender's pid
+  std::uint64_t in_view = 0;    ///< C2: token of the only group view in which it may be delivered; 0 = any
   std::vector<RankCount> deps;  ///< on the wire: the entries of dep that grew since the sender's previous run (section 8)
   Slice body;
 

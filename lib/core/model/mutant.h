@@ -53,6 +53,8 @@ namespace vsync::core {
   X(witness_no_vote, "B4: a witness is named and given no vote")                                       \
   X(witness_for_ever, "B4: a witness that is gone stays a voter")                                      \
   X(witness_silent, "B4: a witness promises without telling what it has accepted")                     \
+  X(flaps_ignored, "section 9, LINK: a connection that breaks all the time counts as a connection")    \
+  X(in_view_ignored, "C2: a send bound to a group view is delivered in a later one")                   \
   X(cold_anytime, "B2: a cold view is decided although holders are alive")                             \
   X(relay_forges, "section 13: the leader aggregates statements that were never made")
 

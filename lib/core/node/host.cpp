@@ -30,6 +30,7 @@ void Node::Impl::want_links(std::vector<Member> peers, bool seek) {
 }
 
 void Node::Impl::persist(std::uint64_t token, AcceptorRecord record) {
+  last_record_ = token;
   emit(Persist{token, std::move(record)});
 }
 
@@ -103,7 +104,7 @@ void Node::Impl::install(const ViewPtr& view, const ViewPtr& base) {
   std::erase_if(evictions_, [&](const Eviction& eviction) {
     const bool gone = !view->names(eviction.member);
     if (gone) {
-      done(eviction.who);
+      done_when_durable_.emplace_back(last_record_, eviction.who);  // a restart of this daemon must not forget it
     }
     return gone;
   });
@@ -135,6 +136,9 @@ void Node::Impl::end_outcomes(std::optional<Seq> own_delivered, std::string_view
   groups_.excluded(own_delivered, *effects_);
   for (const auto& eviction : std::exchange(evictions_, {})) {
     refuse(eviction.who, "excluded", std::string(why));
+  }
+  for (const auto& [token, who] : std::exchange(done_when_durable_, {})) {
+    done(who);
   }
   if (joining_) {
     refuse(*std::exchange(joining_, std::nullopt), "excluded", std::string(why));

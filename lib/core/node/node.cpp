@@ -165,6 +165,13 @@ void Node::Impl::on(SeedsTried&) {
 
 void Node::Impl::on(Persisted& input) {
   membership_.persisted(input.token, now_);
+  std::erase_if(done_when_durable_, [&](const auto& waiting) {
+    const bool durable = waiting.first <= input.token;
+    if (durable) {
+      done(waiting.second);
+    }
+    return durable;
+  });
 }
 
 void Node::Impl::on(PersistFailed& input) {
@@ -246,13 +253,19 @@ void Node::Impl::on(AdminEvict& input) {
     return;
   }
   const auto members = membership_.view()->everybody();
-  const auto found = std::find_if(members.begin(), members.end(), [&](const Member& member) {
-    return input.node != 0 ? member.pid.node == input.node : member.name == input.name;
-  });
+  const auto meant = [&](const Member& member) {
+    return (input.node != 0 && member.pid.node == input.node) || (!input.name.empty() && member.name == input.name);
+  };
+  const auto found = std::find_if(members.begin(), members.end(), meant);
   if (found == members.end()) {
-    refuse(
-        who, "no_such_member",
-        "no member " + (input.node != 0 ? std::to_string(input.node) : input.name) + " in view " + membership_.view()->summary());
+    refuse(who, "no_such_member",
+           "no member " + (input.name.empty() ? std::to_string(input.node) : input.name) + " in view " +
+               membership_.view()->summary());
+    return;
+  }
+  if (std::count_if(found, members.end(), meant) > 1) {
+    refuse(who, "bad_request",
+           "'" + input.name + "' is the node id of one member and the name of another: give a node id that is no name");
     return;
   }
   if (found->pid == config_.self.pid && membership_.view()->members.size() == 1) {

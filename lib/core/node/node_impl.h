@@ -133,10 +133,13 @@ class Node::Impl final : public MembershipHost {
   std::optional<Waiting> joining_;
   std::vector<Waiting> leaving_;
   std::vector<Eviction> evictions_;
-  bool drain_ = false;  ///< J7: leave when the own messages are stable
+  std::vector<std::pair<std::uint64_t, Waiting>> done_when_durable_;  ///< record token, who waits for it
+  std::uint64_t last_record_ = 0;                                     ///< token of the newest record given to the shell
+  bool drain_ = false;                                                ///< J7: leave when the own messages are stable
   Time drain_until_ = kNever;
   std::optional<Rank> straggler_;
   Time straggler_since_ = kNever;
+  bool told_slow_ = false;      ///< MemberSlow was emitted for this straggler
   std::optional<Pid> accused_;  ///< R8: the straggler that we suspect
   Time wedged_at_{};
   Counters counters_;

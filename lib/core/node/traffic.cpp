@@ -11,6 +11,8 @@ namespace vsync::core {
 namespace {
 /// Runs bound in one turn travel together up to about this size.
 constexpr std::size_t kDataBytes = std::size_t{256} << 10U;
+/// R8: when a member that keeps the window full is told, if it is never evicted for that.
+constexpr Duration kSlowNotice = std::chrono::seconds(1);
 /// A member that claims to be wedged but wakes up again (mutant only).
 constexpr Duration kUnwedge = std::chrono::milliseconds(20);
 
@@ -128,6 +130,7 @@ void Node::Impl::on_link_up(Rank from, const Pid& pid, const LinkUp& link_up) {
   }
   if (link_up.received > ordering_.held()[rank()]) {
     refuse_input(pid, "LINKUP", "it claims messages that were never sent");
+    emit(ResetLink{pid, "a LINKUP that cannot be true"});
     return;
   }
   if (link_up.table_hash != table_hash_) {  // S2
@@ -249,10 +252,20 @@ void Node::Impl::check_slow_member() {
     acquit_straggler();
     straggler_ = straggler;
     straggler_since_ = now_;
+    told_slow_ = false;
   }
-  if (straggler_ && config_.limits.slow_member > Duration{} && now_ - straggler_since_ >= config_.limits.slow_member) {
+  if (!straggler_) {
+    return;
+  }
+  const auto limit = config_.limits.slow_member;
+  const auto blocked = now_ - straggler_since_;
+  if (!told_slow_ && blocked >= (limit > Duration{} ? limit / 2 : kSlowNotice)) {
+    told_slow_ = true;
+    emit(MemberSlow{membership_.view()->members[*straggler_].pid, blocked});
+  }
+  if (limit > Duration{} && blocked >= limit) {
     accused_ = membership_.view()->members[*straggler_].pid;
-    membership_.suspicion(*accused_, Evidence::soft, now_ - straggler_since_, now_);
+    membership_.suspicion(*accused_, Evidence::soft, blocked, now_);
   }
 }
 

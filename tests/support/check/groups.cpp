@@ -142,6 +142,10 @@ void receipts(const History& history, Report& report) {
       if (received == nullptr) {
         continue;
       }
+      if (received->wrong_view) {
+        report.violation("C2 in view", to_string(pid) + ": a message of " + to_string(received->sender) +
+                                           " for another view of group " + std::to_string(received->group));
+      }
       const bool total = received->service == Service::total;
       auto& last = position[{received->group, received->token, total ? Pid{} : received->sender}];
       if (received->position != last + 1) {

@@ -43,6 +43,7 @@ struct Received {
   Service service = Service::total;
   std::uint64_t position = 0;
   std::vector<std::uint64_t> ids;
+  bool wrong_view = false;  ///< C2: it was sent for another group view
 };
 
 using Fact = std::variant<trace::Event, Crash, Asked, Answered, ClientDied, Received>;

@@ -172,6 +172,28 @@ TEST_CASE("F1: a heartbeat goes to every member each hb, with a rising counter")
   CHECK(sent[1].first == pid(3));
 }
 
+TEST_CASE("LINK: a connection that breaks again and again does not reach, until it has held") {
+  Bench bench(3);
+  const auto flap = [&] {
+    bench.detector().link_closed(pid(2), false, bench.now(), bench.effects());
+    bench.detector().link_opened(hello(pid(2)), bench.now(), bench.effects());
+    bench.run(milliseconds(300));
+  };
+  for (std::uint32_t i = 0; i < Limits{}.link_flap_max; ++i) {
+    flap();
+  }
+  CHECK(bench.changes().empty());
+  CHECK(bench.detector().reachable(pid(2), bench.now()));
+  flap();
+  CHECK(bench.changes() == Changes{"2.1 link"});
+  CHECK(bench.detector().linked(pid(2)));
+  CHECK_FALSE(bench.detector().reachable(pid(2), bench.now()));
+  CHECK(bench.detector().reachable(pid(3), bench.now()));
+  bench.run(seconds(61));
+  CHECK(bench.changes() == Changes{"2.1 none"});
+  CHECK(bench.detector().reachable(pid(2), bench.now()));
+}
+
 TEST_CASE("F6: a silent member is soft at T_host, after others were asked") {
   Bench bench(5);
   bench.run(seconds(1));

@@ -490,6 +490,13 @@ TEST_CASE("B4: a cold view needs a member; a witness that lived on keeps its pla
   CHECK(ballots.choose().value->summary() == "6 <1>");
 }
 
+TEST_CASE("of two joiners with one name one is admitted") {
+  Ballots ballots({1, 2}, "1=0,0 2=0,0");
+  ballots.joiners = {member(3), member(4)};
+  ballots.joiners[1].name = ballots.joiners[0].name;
+  CHECK(ballots.choose().value->summary() == "6 <1,2,3>");
+}
+
 TEST_CASE("B2: nobody who may be admitted: no cold view") {
   Ballots ballots({1}, "");
   ballots.cold = true;

@@ -234,6 +234,60 @@ TEST_CASE("I3: another installation under the id of a living member is refused, 
   }
 }
 
+TEST_CASE("a name is unique: another member's is refused while that one lives, and waited for while it is dying") {
+  Daemon one(1);
+  one.join(kFive);
+  auto twin = member(4);
+  twin.name = "n2";
+  one.open(twin.pid, Role::joining, 0, {});
+  one.forget();
+  SECTION("living") {
+    one.receive(twin.pid, join_of(twin));
+    CHECK(one.last<Reject>().reason == RejectReason::name_in_use);
+    CHECK(one.last<Reject>().node == 2);
+  }
+  SECTION("our own") {
+    twin.name = "n1";
+    one.receive(twin.pid, join_of(twin));
+    CHECK(one.last<Reject>().node == 1);
+  }
+  SECTION("dying") {
+    one.close(2);
+    one.forget();
+    one.receive(twin.pid, join_of(twin));
+    CHECK(one.count<Reject>() + one.count<Ready>() == 0);
+  }
+}
+
+TEST_CASE("J1: JOINs passed on for joiners that nobody has seen do not pile up") {
+  Daemon one(1);
+  one.join(kFive);
+  one.open(pid(4), Role::joining, 0, {});
+  one.receive(4, join_of(member(4)));
+  for (NodeId invented = 100; invented < 400; ++invented) {
+    one.now += milliseconds(1);
+    one.receive(2, join_of(member(invented)));
+  }
+  CHECK(one.world.wanted.size() == 2 + 1 + one.config().limits.max_members);
+  const auto wanted = [&](NodeId node) {
+    return std::any_of(one.world.wanted.begin(), one.world.wanted.end(), [&](const Member& m) { return m.pid == pid(node); });
+  };
+  CHECK(wanted(4));          // it is linked
+  CHECK(wanted(399));        // the newest
+  CHECK_FALSE(wanted(100));  // the oldest
+}
+
+TEST_CASE("J3: who lost its disk learns from a view which incarnation is free") {
+  Daemon two(2, joining());
+  two.start();
+  two.open(pid(1), Role::member, 5);
+  auto five = kFive;
+  five.members[1].pid = pid(2, 70000);
+  five.history[2] = 70000;
+  two.receive(1, Install{shared(five)});
+  CHECK(two.events() == "refused 0 0 70000");
+}
+
 TEST_CASE("J2: a member's next incarnation is evidence that the old one is dead") {
   Daemon one(1);
   one.join(kFive);
@@ -457,6 +511,27 @@ TEST_CASE("J8: a leaver delivers the cut and lingers until a quorum has installe
     CHECK(two.events() == "finished 6");
   }
   CHECK(two->role() == Role::out);
+}
+
+TEST_CASE("J8: static voters that are down do not keep a leaver; all members are enough") {
+  Daemon two(2);
+  auto five = view_of(5, {1, 2});
+  five.policy = QuorumPolicy::fixed;
+  five.voters.push_back({3, 73, 1});
+  two.join(five);
+  two->leave(two.now);
+  two.receive(1, Prepare{{1, 1}, shared(five)});
+  auto six = view_of(6, {1}, {0, 0});
+  six.policy = QuorumPolicy::fixed;
+  six.voters = five.voters;
+  six.origins.front().survivors = {pid(1), pid(2)};
+  two.receive(1, Install{shared(six)});
+  two.forget();
+  two->leave(two.now);  // asked again while it lingers
+  CHECK_FALSE(two->leaving());
+  CHECK(two.events().empty());
+  two.receive(1, Installed{6, 0});
+  CHECK(two.events() == "finished 6");
 }
 
 TEST_CASE("J8: a leader leaves in the same way, and rank 1 leads") {

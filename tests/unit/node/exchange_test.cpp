@@ -446,5 +446,88 @@ TEST_CASE("J9: all leave: the last ones stop together and the view stays decided
   }
 }
 
+TEST_CASE("an eviction is done when it is durable here") {
+  Net net;
+  three(net);
+  net.forget();
+  net.hold = [](NodeId, NodeId to, const Frame& frame) { return to == 2 && std::holds_alternative<Install>(frame); };
+  net.step(2, AdminEvict{9, 1, 3, "", "test"});
+  net.run();
+  net.slow_disks = {2};
+  net.hold = nullptr;
+  net.run();
+  CHECK(net.view(2) == "4 <1,2>");
+  CHECK(net.all<RequestDone>(2).empty());
+  net.slow_disks.clear();
+  net.run();
+  CHECK(net.last<RequestDone>(2).client == 9);
+}
+
+TEST_CASE("evict says so when it is not clear who is meant") {
+  Net net;
+  three(net);
+  net.step(1, AdminEvict{9, 1, 2, "n3", "test"});  // what "2" would be if node 3 were called that
+  CHECK(net.last<RequestRefused>(1).code == "bad_request");
+  net.step(1, AdminEvict{9, 2, 0, "n3", "test"});
+  net.run();
+  CHECK(net.view(1) == "4 <1,2>");
+}
+
+TEST_CASE("R9: a LINKUP that claims what was never sent costs its link") {
+  Net net;
+  three(net);
+  net.forget();
+  net.receive(1, pid(2), LinkUp{3, 1000, 0});
+  CHECK(refusals(net, 1, "LINKUP") == 1);
+  CHECK(net.last<ResetLink>(1).peer == pid(2));
+  CHECK(net.status(1).counters.refused_frames == 1);
+}
+
+TEST_CASE("R8: a member that alone keeps the window full is told before it is suspected") {
+  Config config;
+  config.limits.window_messages = 4;
+  Net net;
+  three(net, config);
+  net.join_group(1, "g");
+  net.forget();
+  net.hold = [](NodeId from, NodeId to, const Frame& frame) {
+    return from == 3 && to == 1 && std::holds_alternative<Ack>(frame);
+  };
+  for (int i = 0; i < 6; ++i) {
+    net.send(1, "g", Service::total, "m");
+  }
+  net.wait(config.limits.slow_member * 3 / 4);
+  REQUIRE(net.all<MemberSlow>(1).size() == 1);
+  CHECK(net.last<MemberSlow>(1).peer == pid(3));
+  CHECK(net.last<MemberSlow>(1).blocked >= config.limits.slow_member / 2);
+  CHECK(net.view(1) == "3 <1,2,3>");
+}
+
+TEST_CASE("B4: a witness refuses clients, votes, and knows the view") {
+  Net net;
+  net.add(1);
+  net.add(2);
+  net.wait(milliseconds(300));
+  Config config;
+  config.self.witness = true;
+  net.add(3, config);
+  net.wait(milliseconds(300));
+  CHECK(net.view(1) == "3 <1,2> witness 3");
+  CHECK(net.view(3) == "3 <1,2> witness 3");
+  const auto status = net.status(3);
+  CHECK(status.role == Role::witness);
+  CHECK(status.has_quorum);
+  CHECK(status.members.size() == 2);
+  CHECK(status.witnesses.front().self);
+  net.step(3, ClientJoin{1, 1, "g", "c", {}});
+  CHECK(net.last<RequestRefused>(3).code == "witness");
+  net.step(3, ClientSend{1, 2, "g", Service::total, false, 1, 0, Slice::copy_of(std::string(4, '\0'))});
+  CHECK(net.last<RequestRefused>(3).request == 2);
+  net.kill(1);
+  net.wait(std::chrono::seconds(1));
+  CHECK(net.view(2) == "4 <2> witness 3");
+  CHECK(net.view(3) == "4 <2> witness 3");
+}
+
 }  // namespace
 }  // namespace vsync::test

@@ -28,7 +28,7 @@ class Net {
  public:
   /// Adds a node and starts it. The first one of a test founds, others join.
   void add(NodeId id, Config config = {}) {
-    config.self = {pid(id), 70 + id, "n" + std::to_string(id), {"127.0.0.1", 1, 2}};
+    config.self = {pid(id), 70 + id, "n" + std::to_string(id), {"127.0.0.1", 1, 2}, config.self.witness};
     config.bootstrap = nodes_.empty();
     config.join = !nodes_.empty();
     config.seed = id;
@@ -95,6 +95,7 @@ class Net {
     FAIL("it never comes to rest");
   }
   std::function<bool(NodeId from, NodeId to, const Frame&)> hold;
+  std::set<NodeId> slow_disks;  ///< nothing becomes durable there
 
   /// Lets time pass, with every timer on the way.
   void wait(Duration time) {
@@ -186,6 +187,9 @@ class Net {
   };
 
   [[nodiscard]] bool held(const Packet& packet) const {
+    if (std::holds_alternative<Persisted>(packet.input) && slow_disks.contains(packet.to)) {
+      return true;
+    }
     const auto* frame = std::get_if<FrameReceived>(&packet.input);
     return hold && frame != nullptr && hold(packet.from, packet.to, frame->frame);
   }
