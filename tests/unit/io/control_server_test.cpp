@@ -334,11 +334,13 @@ TEST_CASE("watchers get the present state first, then what changes") {
     daemon.server->apply(core::SuspicionChanged{daemon.self, core::Evidence::firm, {}, "reset"});
     daemon.server->apply(core::ViewInstalled{next, 5, {}});
     daemon.server->apply(core::QuorumChanged{false});
+    daemon.server->apply(core::MemberSlow{{2, 3, 0}, std::chrono::milliseconds(2500)});
   });
   CHECK_THAT(watcher.read_until("suspect"), Contains(R"("name":"alpha","evidence":"firm","why":"reset")"));
   CHECK_THAT(watcher.read_line().value(), Contains(R"("left":[{"node":1,"incarnation":1,"name":"alpha","reason":"crashed")"));
   CHECK_THAT(watcher.read_line().value(), Contains(R"("leader":{"node":2)"));
   CHECK_THAT(watcher.read_line().value(), Contains(R"("has":false)"));
+  CHECK_THAT(watcher.read_line().value(), Contains(R"({"event":{"member_slow":{"node":2,"blocked_us":2500000,"name":"beta"}}})"));
   RawClient other(fixture.path);
   join(other, "g");
   CHECK_THAT(watcher.read_line().value(), Contains("group_view"));
