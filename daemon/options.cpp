@@ -65,8 +65,8 @@ Result<void> set_times(core::Limits& limits, const Settings& settings) {
   if (!settings.given("heartbeat-interval")) {
     heartbeat = std::min(heartbeat, suspect / 5);
   }
-  if (heartbeat < milliseconds(1) || suspect < 5 * heartbeat) {
-    return fail("suspect-after (" + settings.text("suspect-after") + ") must be at least 5 times heartbeat-interval (" +
+  if (heartbeat < milliseconds(1) || suspect < 2 * heartbeat) {
+    return fail("suspect-after (" + settings.text("suspect-after") + ") must be at least twice heartbeat-interval (" +
                 settings.text("heartbeat-interval") + "), and that at least 1ms");
   }
   limits.heartbeat = heartbeat;

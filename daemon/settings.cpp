@@ -152,7 +152,7 @@ constexpr std::array kDefinitions{
     Definition{"heartbeat-interval", "", Kind::value, "100ms", duration,
                "time between heartbeats (default: 100ms, or less when suspect-after is short)"},
     Definition{"suspect-after", "", Kind::value, "1s", duration,
-               "silence after which a host is suspected; 200ms to 60s, at least 5 heartbeat intervals"},
+               "silence after which a host is suspected; 200ms to 60s, at least 2 heartbeat intervals, better 5"},
     Definition{"link-flap-max", "", Kind::value, "10", flaps,
                "breaks of the connection to one host in a minute before it counts as not reachable from here; 0 = never"},
     Definition{"quorum", "", Kind::value, "dynamic", quorum, "dynamic or static"},

@@ -28,6 +28,7 @@ Detector::Detector(const Pid& self, const Limits& limits)
       suspect_after_(limits.suspect_after),
       link_grace_(limits.link_grace),
       link_flap_max_(limits.link_flap_max),
+      quiet_after_(std::max(limits.suspect_after / 2, limits.heartbeat * 3 / 2)),
       answer_wait_(std::min<Duration>(kAnswerWait, limits.suspect_after / 4)) {}
 
 void Detector::watch(const std::vector<Member>& members, Time now) {
@@ -257,8 +258,8 @@ void Detector::note_lag(Time now) {
 }
 
 /// F5: who hears less than half of the members (itself included) suspects nobody by silence. Exactly half is enough to go on, for
-/// Q1 lets the half with the tie-break node decide. A member counts as quiet at half of T_host already, because the members lost
-/// in one event reach their deadlines one after the other.
+/// Q1 lets the half with the tie-break node decide. A member counts as quiet at half of T_host already (but not before its next
+/// heartbeat is due), because the members lost in one event reach their deadlines one after the other.
 void Detector::note_isolation(Time now) {
   const bool isolated = 2 * quiet_members(now) > watched() + 1;
   if (isolated_ && !isolated) {
@@ -421,7 +422,7 @@ std::size_t Detector::watched() const {
 
 std::size_t Detector::quiet_members(Time now) const {
   return static_cast<std::size_t>(std::ranges::count_if(
-      peers_, [&](const auto& entry) { return entry.second.watched && now - entry.second.quiet_from > suspect_after_ / 2; }));
+      peers_, [&](const auto& entry) { return entry.second.watched && now - entry.second.quiet_from > quiet_after_; }));
 }
 
 Evidence Detector::suspicion(const Pid& pid) const {

@@ -113,6 +113,7 @@ class Detector {
   Duration suspect_after_;
   Duration link_grace_;
   std::size_t link_flap_max_;
+  Duration quiet_after_;  ///< F5: silence that makes us doubt ourselves
   Duration answer_wait_;  ///< how long before the deadline others are asked
   Peers peers_;           ///< the watched, and others that have a link
   Time wake_ = kNever;    ///< what next_deadline() said

@@ -36,10 +36,11 @@ Hello hello(const Pid& from, std::uint64_t vote_epoch = 7) {
   return frame;
 }
 
-/// Detector of member 1 in a view of `count` members. Others beat every hb unless they are told to be silent.
+/// Detector of member 1 in a view of `count` members. Others beat every `beat` unless they are told to be silent.
 class Bench {
  public:
-  explicit Bench(NodeId count) : detector_(pid(1), Limits{}) {
+  explicit Bench(NodeId count, const Limits& limits = {}, Duration beat = milliseconds(100))
+      : detector_(pid(1), limits), interval_(beat) {
     detector_.watch(members(count), now_);
     for (NodeId node = 2; node <= count; ++node) {
       detector_.link_opened(hello(pid(node)), now_, effects_);
@@ -126,10 +127,11 @@ class Bench {
     for (const NodeId node : beating_) {
       detector_.heard(pid(node), now_, effects_);
     }
-    next_beat_ = now_ + milliseconds(100);
+    next_beat_ = now_ + interval_;
   }
 
   Detector detector_;
+  Duration interval_;
   Heartbeat own_;
   Time now_ = seconds(100);
   Time next_beat_ = seconds(100);
@@ -159,6 +161,20 @@ TEST_CASE("members that beat are never suspected") {
   CHECK(bench.changes().empty());
   CHECK(bench.detector().health() == 0);
   CHECK(bench.detector().heard_within_lease(bench.now()).size() == 5);
+}
+
+TEST_CASE("two heartbeats in T_host are enough where none is lost") {
+  Limits limits;
+  limits.heartbeat = milliseconds(1100);
+  limits.suspect_after = milliseconds(2200);
+  Bench bench(5, limits, milliseconds(1150));  // each a little late
+  bench.run(seconds(60));
+  CHECK(bench.changes().empty());
+  CHECK(bench.detector().heard_within_lease(bench.now()).size() == 5);
+
+  bench.silence(3);
+  bench.run(seconds(4));
+  CHECK(bench.changes() == Changes{"3.1 soft"});
 }
 
 TEST_CASE("F1: a heartbeat goes to every member each hb, with a rising counter") {
