@@ -71,6 +71,7 @@ class Groups {
     Seq last = 0;
     ViewId view = 0;
     std::uint64_t position = 0;  ///< 0 until delivered
+    bool for_one_view = false;   ///< C2: whether it is delivered is seen at its place in the order
   };
 
   // ---- binding

@@ -235,6 +235,7 @@ void Groups::prepare(Client& client, const Farewell&, std::vector<Run>& runs, Ef
 void Groups::add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs) {
   OwnRun own;
   own.service = run.service;
+  own.for_one_view = run.in_view != 0;
   own.client = run.client;
   own.request = request;
   own.requests = requests;
@@ -320,9 +321,11 @@ void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
     if (run.requests == 0) {
       continue;
     }
-    const bool delivered = own_delivered && run.last <= *own_delivered;  // C3
-    const auto outcome = !own_delivered ? Outcome::unknown : delivered ? Outcome::delivered : Outcome::not_delivered;
-    answer(run, outcome, delivered ? "" : "excluded", effects);
+    const bool in_cut = own_delivered && run.last <= *own_delivered;  // C3
+    const bool unseen =
+        in_cut && run.service == Service::total && run.for_one_view;  // C2: what comes before it is not known here
+    const auto outcome = !own_delivered || unseen ? Outcome::unknown : in_cut ? Outcome::delivered : Outcome::not_delivered;
+    answer(run, outcome, outcome == Outcome::delivered ? "" : "excluded", effects);
   }
   bound_.clear();
   unstable_.clear();

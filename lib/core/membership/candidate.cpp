@@ -474,7 +474,7 @@ void Membership::on(const Pid& from, const Installed& installed) {
   if (lingering != nullptr && lingering->view->id() == installed.view) {
     lingering->installed.insert(from);
     check_lingering();
-  } else if (leaving_ && installed.view == view_id() + 1) {
+  } else if (leaving_ && installed.view == (witnessing() ? acceptor_.decided_id() : view_id()) + 1) {
     installed_before_us_.insert(from);  // our own INSTALL is on its way to the disk
   }
 }

@@ -112,12 +112,18 @@ std::vector<Member> remaining_witnesses(const ChooseInput& in) {
   return witnesses;
 }
 
-/// J3, J4: who is admitted beside `staying` members and `witnesses`, ordered by node.
-std::vector<Member> admitted(const ChooseInput& in, std::size_t staying, std::size_t witnesses) {
+/// J3, J4: who is admitted beside those that stay, ordered by node. Two installations may claim one node id (I3), but a view
+/// names a node once: a member that promised stays, and of two joiners the later incarnation comes.
+std::vector<Member> admitted(const ChooseInput& in, const std::vector<Member>& staying, std::size_t witnesses) {
   std::vector<Member> joiners;
   for (const auto& joiner : in.joiners) {
     const auto used = in.view.history.find(joiner.pid.node);
     const bool fresh = used == in.view.history.end() || used->second < joiner.pid.incarnation;
+    const auto claimed = [&](const Member& other) { return other.pid.node == joiner.pid.node; };
+    const auto later = [&](const Member& other) { return claimed(other) && joiner.pid < other.pid; };
+    if (std::any_of(staying.begin(), staying.end(), claimed) || std::any_of(in.joiners.begin(), in.joiners.end(), later)) {
+      continue;
+    }
     if (fresh || (mutant(Mutant::join_no_history) && !in.view.names(joiner.pid))) {
       joiners.push_back(joiner);
     }
@@ -125,9 +131,9 @@ std::vector<Member> admitted(const ChooseInput& in, std::size_t staying, std::si
   std::sort(joiners.begin(), joiners.end(), [](const Member& a, const Member& b) { return a.pid < b.pid; });
   std::set<std::string_view> names;  // of two that ask at once under one name the second is told next time
   std::erase_if(joiners, [&](const Member& joiner) { return !joiner.name.empty() && !names.insert(joiner.name).second; });
-  std::size_t room = in.config.limits.max_members - std::min(in.config.limits.max_members, staying + witnesses);
+  std::size_t room = in.config.limits.max_members - std::min(in.config.limits.max_members, staying.size() + witnesses);
   if (in.view.policy == QuorumPolicy::dynamic && !in.cold && !mutant(Mutant::voter_growth)) {
-    room = std::min(room, staying);  // J4: the staying survivors alone remain a quorum of the new view
+    room = std::min(room, staying.size());  // J4: those who stay, witnesses included, remain a quorum of the new view
   }
   joiners.resize(std::min(joiners.size(), room));
   return joiners;
@@ -190,7 +196,7 @@ View successor(const ChooseInput& in, std::vector<Member> members, std::vector<M
 /// B2: the promisers start anew from nothing, in the old seniority order of their nodes.
 Choice cold_successor(const ChooseInput& in) {
   const auto witnesses = remaining_witnesses(in);
-  auto members = admitted(in, 0, witnesses.size());
+  auto members = admitted(in, {}, witnesses.size());
   const auto old_rank = [&](const Member& member) {
     const auto* before = in.view.find_node(member.pid.node);
     return before != nullptr ? before - in.view.members.data() : std::ptrdiff_t(in.view.members.size());
@@ -282,7 +288,7 @@ Choice choose_successor(const ChooseInput& in) {
     return {nullptr, false, true, {}};
   }
   auto witnesses = remaining_witnesses(in);
-  auto joiners = admitted(in, staying.size(), witnesses.size());
+  auto joiners = admitted(in, staying, witnesses.size());
   View next = successor(in, std::move(staying), std::move(witnesses), std::move(joiners));
   next.origins.push_back(origin);
   if (!next.joined.empty()) {

@@ -107,8 +107,8 @@ void Membership::consider_cold_start() {
   }
   cold_since_ = std::min(cold_since_, now_);
   const auto drivers = cold_drivers();
-  const auto place = std::find(drivers.begin(), drivers.end(), self().node) - drivers.begin();
-  if (now_ - cold_since_ >= place * config_.limits.view_change_timeout()) {
+  const auto place = std::find(drivers.begin(), drivers.end(), self().node);
+  if (place != drivers.end() && now_ - cold_since_ >= (place - drivers.begin()) * config_.limits.view_change_timeout()) {
     campaign(true);
   }
 }

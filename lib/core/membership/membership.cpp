@@ -308,6 +308,7 @@ void Membership::become_active(ViewPtr view, const ViewPtr& base) {
 void Membership::become_witness(const ViewPtr& view) {
   phase_ = Witnessing{};
   task_ = {};
+  installed_before_us_.clear();
   early_joins_.clear();  // they are repeated, and then passed on
   host_.witness(view);
   update_links();

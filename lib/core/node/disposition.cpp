@@ -43,7 +43,7 @@ constexpr std::array<Row, std::variant_size_v<Frame>> kTable = {{
     {I, H, H, H, H, H},  // ACCEPT
     {I, H, H, H, I, I},  // ACCEPTED
     {I, H, H, H, I, H},  // INSTALL
-    {I, I, H, H, H, I},  // INSTALLED
+    {I, I, H, H, H, H},  // INSTALLED: also to a leaver whose INSTALL comes later
     {I, I, H, H, H, I},  // TABREQ
     {I, H, I, I, I, I},  // TABLE
     {I, H, H, H, I, H},  // EVICTED

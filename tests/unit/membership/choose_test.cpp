@@ -490,6 +490,21 @@ TEST_CASE("B4: a cold view needs a member; a witness that lived on keeps its pla
   CHECK(ballots.choose().value->summary() == "6 <1>");
 }
 
+TEST_CASE("I3: a view names a node once: neither beside a member that stays, nor two joiners") {
+  Ballots ballots({1, 2}, "1=0,0 2=0,0");
+  ballots.joiners = {member(2, 2), member(3)};  // another installation of 2, which was silent for a while and is back
+  CHECK(ballots.choose().value->summary() == "6 <1,2,3>");
+  CHECK(ballots.choose().value->contains(pid(2)));
+  ballots.joiners = {witness(2, 2)};
+  CHECK(ballots.choose().value->summary() == "6 <1,2>");
+
+  ballots.joiners = {member(3, 7), member(3, 5)};
+  CHECK(ballots.choose().value->summary() == "6 <1,2,3>");
+  CHECK(ballots.choose().value->contains(pid(3, 7)));
+  ballots.cold = true;
+  CHECK(ballots.choose().value->summary() == "6 <3>");
+}
+
 TEST_CASE("of two joiners with one name one is admitted") {
   Ballots ballots({1, 2}, "1=0,0 2=0,0");
   ballots.joiners = {member(3), member(4)};

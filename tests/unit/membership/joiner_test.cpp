@@ -534,6 +534,34 @@ TEST_CASE("J8: static voters that are down do not keep a leaver; all members are
   CHECK(two.events() == "finished 6");
 }
 
+TEST_CASE("J8: a witness that leaves counts who installed before it heard of the view without it") {
+  Config config = joining();
+  config.self = member(3);
+  config.self.witness = true;
+  Daemon three(3, config);
+  auto five = view_of(5, {1, 2});
+  five.witnesses = {config.self};
+  five.voters.push_back({3, 73, 1});
+  three->join(three.now);
+  three.open(pid(1), Role::member, 5);
+  three.open(pid(2), Role::member, 5);
+  three.receive(1, Install{shared(five)});
+  CHECK(three.events() == "witness 5");
+  three->leave(three.now);
+  three.receive(2, Installed{6, 0});
+  three.receive(1, Installed{6, 0});
+  SECTION("of the view that it waits for") {
+    three.receive(1, Install{shared(view_of(6, {1, 2}))});
+    CHECK(three.events() == "left 6; finished 6");
+  }
+  SECTION("not of one before") {
+    five.ref.epoch = 6;
+    three.receive(1, Install{shared(five)});
+    three.receive(1, Install{shared(view_of(7, {1, 2}))});
+    CHECK(three.events() == "witness 6; left 7");
+  }
+}
+
 TEST_CASE("J8: a leader leaves in the same way, and rank 1 leads") {
   Daemon one(1);
   one.join(kFive);
@@ -654,6 +682,17 @@ TEST_CASE("B2: only one drives it") {
   two.open(pid(1, 2), Role::joining, 5);
   two.open(pid(3, 2), Role::joining, 5);
   CHECK(two.count<Prepare>() == 0);
+}
+
+TEST_CASE("B2: a node without a vote in the last view does not drive it, however long the others take") {
+  Restarted four(4, ColdStart::wait_all);
+  for (const NodeId node : {1U, 2U, 3U}) {
+    four.open(pid(node, 2), Role::joining, 5);
+  }
+  for (int i = 0; i < 10; ++i) {
+    four.wait(four.config().limits.view_change_timeout());
+  }
+  CHECK(four.count<Prepare>() == 0);
 }
 
 TEST_CASE("B2: quorum: enough voters after a while; manual: when the operator says so") {
