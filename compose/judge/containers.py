@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from support.client import Client, Disconnected, Refused
+from support.client import try_status
 from support.waiting import DEADLINE, wait_until
 
 HERE = Path(__file__).resolve().parents[1]
@@ -90,16 +90,7 @@ class Node:
 
     def status(self):
         """Its status, or None while it cannot be asked."""
-        try:
-            client = Client(self.socket, "judge", timeout=5)
-        except OSError:
-            return None
-        try:
-            return client.status(timeout=5)
-        except (Disconnected, Refused, AssertionError):
-            return None
-        finally:
-            client.close()
+        return try_status(self.socket)
 
     def has_quorum(self):
         return bool((self.status() or {}).get("has_quorum"))

@@ -222,3 +222,17 @@ class Client:
             self.lives.append(life)
         if not life.view or life.view.token != view.token:
             life.add(view, now)
+
+
+def try_status(path):
+    """The status of the daemon behind that socket, or None while it cannot be asked."""
+    try:
+        client = Client(path, "harness", timeout=5)
+    except OSError:
+        return None
+    try:
+        return client.status(timeout=5)
+    except (Disconnected, Refused, AssertionError):
+        return None
+    finally:
+        client.close()

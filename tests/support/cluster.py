@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from support.client import Client, Disconnected, Refused
+from support.client import Client, try_status
 from support.waiting import Timeout, DEADLINE, wait_until
 
 PORT = 7475
@@ -103,16 +103,7 @@ class Daemon:
 
     def try_status(self):
         """Status, or None while the daemon cannot be reached."""
-        try:
-            client = self.connect("harness")
-        except OSError:
-            return None
-        try:
-            return client.status(timeout=5)
-        except (Disconnected, Refused, AssertionError):
-            return None
-        finally:
-            client.close()
+        return try_status(self.socket)
 
     def members(self):
         """Names in seniority order of the view that this daemon is in; [] while it is in none."""

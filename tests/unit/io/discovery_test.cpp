@@ -8,6 +8,7 @@
 #include <deque>
 #include <set>
 
+#include "unit/io/run_until.h"
 #include "wire/datagram_seal.h"
 
 using namespace vsync;
@@ -15,19 +16,6 @@ using namespace vsync::io;
 using std::chrono::milliseconds;
 
 namespace {
-
-template <typename Condition>
-bool run_until(asio::io_context& io, Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) {
-      return false;
-    }
-    io.restart();
-    io.run_one_for(milliseconds(20));
-  }
-  return true;
-}
 
 /// No other run of this program uses the same one.
 std::uint16_t port() {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "unit/io/run_until.h"
 #include "wire/frame_codec.h"
 
 using namespace vsync;
@@ -21,20 +22,6 @@ using namespace vsync::io;
 using std::chrono::milliseconds;
 
 namespace {
-
-/// Runs the loop until the condition holds. False: it did not within a generous time.
-template <typename Condition>
-bool run_until(asio::io_context& io, Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) {
-      return false;
-    }
-    io.restart();
-    io.run_one_for(milliseconds(20));
-  }
-  return true;
-}
 
 TransportOptions options(const std::string& host, std::uint64_t seed = 1) {
   TransportOptions made;
