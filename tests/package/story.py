@@ -295,12 +295,12 @@ def build_applications(packages, builder, work):
         mkdir /tmp/application
         cp /application/CMakeLists.txt /usr/share/doc/libvsync-dev/examples/hello_group.cpp /tmp/application
         cd /tmp/application
-        c++ -std=c++20 -Wall -Werror -o /work/with-pkg-config hello_group.cpp $(pkg-config --cflags --libs libvsync)
+        c++ -std=c++20 -Wall -Werror -o /built/with-pkg-config hello_group.cpp $(pkg-config --cflags --libs libvsync)
         cmake -S . -B build && cmake --build build
-        cp build/with-cmake build/with-cmake-static /work
+        cp build/with-cmake build/with-cmake-static /built
     """
     docker("run", "--rm", "--network", "none", "-v", f"{packages}:/packages:ro", "-v", f"{HERE}/application:/application:ro",
-           "-v", f"{work}:/work", builder, "sh", "-c", script)
+           "-v", f"{work}:/built", builder, "sh", "-c", script)
     return [work / name for name in ("with-pkg-config", "with-cmake", "with-cmake-static")]
 
 
