@@ -40,6 +40,13 @@ class TempDir {
   std::string path_;
 };
 
+/// A control socket there, and everything else as by default.
+inline io::ControlOptions options_at(const std::string& path) {
+  io::ControlOptions options;
+  options.path = path;
+  return options;
+}
+
 /// Every request is done at once, like a cluster of one member would do it. Its state is touched on its own thread only: use
 /// run().
 class FakeDaemon final : public io::ControlHandler {

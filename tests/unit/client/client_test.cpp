@@ -64,12 +64,6 @@ bool poll_until(Client& client, Predicate done) {
   return true;
 }
 
-io::ControlOptions options_at(const std::string& path) {
-  io::ControlOptions options;
-  options.path = path;
-  return options;
-}
-
 struct Fixture {
   TempDir dir;
   std::string path = dir.file("s");

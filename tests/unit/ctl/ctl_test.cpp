@@ -99,12 +99,6 @@ class Ctl {
   int output_ = -1;
 };
 
-io::ControlOptions options_at(const std::string& path) {
-  io::ControlOptions options;
-  options.path = path;
-  return options;
-}
-
 struct Fixture {
   TempDir dir;
   std::string path = dir.file("s");

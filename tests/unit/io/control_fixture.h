@@ -11,12 +11,6 @@
 
 namespace vsync::test {
 
-inline io::ControlOptions options_at(const std::string& path) {
-  io::ControlOptions options;
-  options.path = path;
-  return options;
-}
-
 struct Fixture {
   TempDir dir;
   std::string path = dir.file("control.sock");
