@@ -114,7 +114,7 @@ int run(engine::Options options, engine::Logs& logs, SettingsReloader& settings,
     }
     signals.opened();
   });
-  io.run();
+  engine.run();
   return status != 0 ? status : static_cast<int>(engine.exit_status());
 }
 

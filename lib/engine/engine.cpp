@@ -7,6 +7,7 @@
 #include <asio/post.hpp>
 #include <chrono>
 #include <random>
+#include <thread>
 #include <utility>
 
 #include "base/hash.h"
@@ -222,6 +223,17 @@ void Engine::stay_out() {
   tell_status();
 }
 
+void Engine::run() {
+  while (!io_.stopped()) {
+    io_.run_one();
+    while (!io_.stopped() && now() < awake_until_) {
+      if (io_.poll() == 0) {
+        std::this_thread::yield();  // the clients have work, too
+      }
+    }
+  }
+}
+
 void Engine::terminate() {
   io::systemd::stopping();
   if (terminating_) {  // asked twice: at once
@@ -403,6 +415,9 @@ void Engine::end_turn() {
   transport_.flush();
   control_->end_of_turn();
   arm_timer();
+  if (std::exchange(traffic_, false) && options_.busy_poll > core::Duration::zero()) {
+    awake_until_ = now() + options_.busy_poll;
+  }
 }
 
 /// A timer that is too early costs a needless Tick; re-arming it in each turn would cost a system call per turn.

@@ -46,6 +46,8 @@ class Engine final : private io::TransportHandler,
 
   /// Takes the state directory, the ports and the control socket, and starts the first incarnation.
   Result<void> open();
+  /// Runs the event loop until it is stopped.
+  void run();
   /// SIGTERM: leaves the cluster, then ends. Called again: ends at once.
   void terminate();
   /// SIGHUP.
@@ -168,6 +170,8 @@ class Engine final : private io::TransportHandler,
   std::deque<core::Input> waiting_;
   bool pumping_ = false;
   bool turn_scheduled_ = false;
+  bool traffic_ = false;              // in this turn: something came from a peer's connection or from a client
+  core::Time awake_until_{};          // busy polling
   std::uint64_t frames_at_tick_ = 0;  // in and out
   std::uint64_t frames_at_trim_ = 0;
 

@@ -29,6 +29,7 @@ void Engine::frame(const core::Pid& from, core::Frame frame) {
   if (tracing(Subsystem::transport)) {
     log(Subsystem::transport).trace("from {}: {}", core::to_string(from), core::frame_name(frame));
   }
+  traffic_ = true;
   step(core::FrameReceived{from, std::move(frame)});
 }
 
@@ -112,6 +113,7 @@ void Engine::input(core::Input input) {
     return;
   }
   if (node_ && !finished_) {
+    traffic_ = true;
     return step(std::move(input));
   }
   const std::string_view code = finished_ || terminating_ ? "shutting_down" : left_ ? "not_member" : "excluded";

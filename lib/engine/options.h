@@ -49,6 +49,7 @@ struct Options {
   bool bootstrap = false;
   bool witness = false;         ///< B4: a voter that is no member
   bool found_if_alone = false;  ///< first line of the hosts file
+  core::Duration busy_poll{};   ///< time without traffic before the event loop sleeps
   std::vector<EventLogOptions> event_logs;
   Faults faults;
 };

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import report
 from network import Network, require_root
+from report import BUSY
 from results import Results
-from support.cluster import BUILD
+from support.cluster import BUILD, cpu_seconds
 from support.waiting import Timeout, pause
-from systems import BareTcp, ClientFailed, Corosync, Vsync, await_views, cpu_seconds, groups, memory_mib
+from systems import BareTcp, ClientFailed, Corosync, Vsync, await_views, groups, memory_mib
 
 ONE, ALL = (1,), (1, 2, 3)
 # Bytes, messages in all. One run stays below what a daemon keeps for a client that lags behind: on a busy machine a client may
@@ -60,7 +61,14 @@ class Bench:
     def latency(self, system, rates):
         for rate in rates:
             count = min(max(400, rate), 200_000)
-            runs = [system.load(SMALL, count, ONE, rate) for _ in range(self.runs)]
+            runs, cpu = [], []
+            for _ in range(self.runs):
+                before = sum(cpu_seconds(pid) for pid in system.pids())
+                runs.append(system.load(SMALL, count, ONE, rate))
+                seconds = runs[-1][0]["end"] - runs[-1][0]["start"]
+                cpu.append(100 * (sum(cpu_seconds(pid) for pid in system.pids()) - before) / seconds / len(system.nodes))
+            if rate in LATENCY_RATES:
+                self.results.add(cpu, part="cost", system=system.name, figure=f"daemon under {rate:,} msg/s, of one core", unit="%")
             for whose, figure in (("own_us", "due to own delivery"), ("others_us", "due to delivery elsewhere")):
                 node = 0 if whose == "own_us" else 1
                 for part in ("p50", "p99", "p999"):
@@ -185,6 +193,8 @@ class Bench:
                 self.bare_latency(tcp)
             with Vsync(network, 3) as system:
                 self.vsync(system)
+            with Vsync(network, 3, ("--busy-poll", "10ms"), BUSY) as system:
+                self.latency(system, LATENCY_RATES if not self.quick else (200,))
             for transport in ("knet", "udpu") if not self.quick else ("knet",):
                 self.attempt(f"Corosync, {transport}", self.corosync, network, transport)
         for size in SHAPES if not self.quick else (3, 5):

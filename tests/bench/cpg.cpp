@@ -143,6 +143,7 @@ class Load {
 }  // namespace
 
 int main(int argc, char** argv) {
+  vsync::bench::keep_exact_time();
   Task task;
   CLI::App app("Sends to a group through one Corosync and counts what all members are delivered.");
   vsync::bench::add_options(app, task);

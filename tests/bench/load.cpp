@@ -136,6 +136,7 @@ class Load final : public vsync::Handler {
 }  // namespace
 
 int main(int argc, char** argv) {
+  vsync::bench::keep_exact_time();
   Task task;
   std::string socket;
   vsync::Service service = vsync::Service::total;

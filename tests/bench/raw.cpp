@@ -160,6 +160,7 @@ int ping(const std::array<const char*, 2>& to, std::size_t size, std::size_t cou
 }  // namespace
 
 int main(int argc, char** argv) {
+  vsync::bench::keep_exact_time();
   const std::string_view mode = argc > 1 ? argv[1] : "";
   if (mode == "receive" && argc == 3) {
     return receive(argv[2]);

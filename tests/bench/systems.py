@@ -18,11 +18,6 @@ LIMIT = 60  # seconds for one run
 groups = (f"bench-{number}" for number in itertools.count(1))
 
 
-def cpu_seconds(pid):
-    """Time that all threads of the process have run."""
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
-
-
 def memory_mib(pid, what="VmHWM"):
     """VmHWM: the most that was resident so far; VmRSS: now."""
     return int(re.search(rf"{what}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
@@ -81,9 +76,8 @@ class System:
 
 
 class Vsync(System, Cluster):
-    name = "vsyncd"
-
-    def __init__(self, network, size, settings=()):
+    def __init__(self, network, size, settings=(), name="vsyncd"):
+        self.name = name
         self.network, self.nodes = network, tuple(range(1, size + 1))
         Cluster.__init__(self, size, settings, prefix=PREFIX, event_logs=False)
 

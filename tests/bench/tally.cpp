@@ -1,6 +1,7 @@
 #include "tally.h"
 
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -26,6 +27,10 @@ void print_latency(const char* what, const Histogram& histogram) {
 }
 
 }  // namespace
+
+void keep_exact_time() {
+  ::prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+}
 
 void pause(Nanoseconds time) {
   const timespec wait{time.count() / 1'000'000'000, time.count() % 1'000'000'000};

@@ -28,6 +28,10 @@ struct Task {
   bool views = false;        ///< print_view() for each view of the group, and nothing else, until it is killed
 };
 
+/// Timers of the calling process end when they are due. By default Linux may wake it 50 µs late, to save wake-ups: that would be
+/// counted as latency of the system that is measured.
+void keep_exact_time();
+
 /// Paces a sender; never to hope that something has happened meanwhile.
 void pause(Nanoseconds time);
 

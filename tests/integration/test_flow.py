@@ -125,5 +125,20 @@ class SlowReceiver(unittest.TestCase):
             self.assertEqual(client.send("big", "x" * 1000)["outcome"], "delivered")
 
 
+class BusyPoll(unittest.TestCase):
+    AWAKE = 0.2  # seconds of a processor; a daemon that sleeps between its heartbeats takes a minute for them
+
+    def test_after_a_message_the_daemons_stay_awake_and_then_sleep_again(self):
+        with Cluster(2, settings=("--busy-poll", "1s")) as cluster:
+            client = cluster.connect(1)
+            client.join("awake")
+            for node in (1, 2):
+                used = cluster[node].cpu_seconds()
+                self.assertEqual(client.send("awake", "wake up")["outcome"], "delivered")
+                wait_until(f"n{node} looks for the next message", lambda: cluster[node].cpu_seconds() > used + self.AWAKE)
+            for node in (1, 2):
+                wait_until(f"n{node} sleeps", lambda: cluster[node].sleeps())
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -253,6 +253,12 @@ TEST_CASE("what waits for all clients") {
   CHECK(why_refused({"--client-backlog", "1MiB"}).find("max-message is 4MiB") != std::string::npos);
 }
 
+TEST_CASE("busy polling") {
+  CHECK(options_of({}).busy_poll == std::chrono::seconds(0));
+  CHECK(options_of({"--busy-poll", "10ms"}).busy_poll == std::chrono::milliseconds(10));
+  CHECK(why_refused({"--busy-poll", "2s"}) == "busy-poll: '2s' is more than 1s");
+}
+
 TEST_CASE("discovery") {
   CHECK_FALSE(options_of({}).discovery.on);
   const auto options = options_of({"--discover", "--cluster-name", "office", "--discovery-port", "99"}).discovery;
