@@ -49,6 +49,7 @@ void add_stream_commands(Commands& commands);     ///< watch, listen
 void add_send_command(Commands& commands);        ///< send
 void add_bench_command(Commands& commands);       ///< bench
 void add_doctor_command(Commands& commands);      ///< doctor
+void add_run_commands(Commands& commands);        ///< run, lock
 void add_operation_commands(Commands& commands);  ///< log-level, reload, version
 
 /// "5s", "300ms", "2min"; a bare number is seconds. Returns what is wrong with it, or nothing.

@@ -35,6 +35,7 @@ class Leader final : public Command {
         leader.set_name(status.leader_name());
         leader.set_view(status.view());
         leader.set_self(status.is_leader());
+        leader.set_lease_until_us(status.leader_lease_until_us());
       }
       context.show.leader(leader);
       return leader.node() == 0 ? Exit::failed : Exit::done;

@@ -18,6 +18,7 @@ Commands all_commands() {
   add_stream_commands(commands);
   add_send_command(commands);
   add_bench_command(commands);
+  add_run_commands(commands);
   add_operation_commands(commands);
   add_doctor_command(commands);
   return commands;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "renderer.h"
+#include "vsync/client.h"
 
 namespace vsync::ctl {
 namespace {
@@ -48,6 +49,12 @@ std::string duration(std::uint64_t microseconds) {
     }
   }
   return std::to_string(microseconds) + " us";
+}
+
+/// Of a lease held on this host; its end is told by the host's clock.
+std::string lease_left(std::uint64_t until_us) {
+  const auto now = static_cast<std::uint64_t>(BootClock::now().time_since_epoch().count());
+  return until_us > now ? ", lease for " + duration(until_us - now) : "";
 }
 
 std::string plural(std::uint64_t count, const std::string& noun) {
@@ -217,7 +224,7 @@ void TextRenderer::leader(const pb::LeaderEvent& leader) {
     out_ << "no leader\n";
   } else {
     out_ << safe(leader.name()) << " (node " << leader.node() << ") leads view " << leader.view()
-         << (leader.self() ? ": this one" : "") << '\n';
+         << (leader.self() ? ": this one" : "") << lease_left(leader.lease_until_us()) << '\n';
   }
 }
 
@@ -236,7 +243,7 @@ void TextRenderer::groups(const pb::Status& status) {
 
 void TextRenderer::group(const pb::GroupView& group) {
   out_ << "group " << safe(group.group()) << ": view " << group.number() << " in daemon view " << group.view() << ", token "
-       << group.token() << (group.total_only() ? ", total only" : "") << '\n';
+       << group.token() << (group.total_only() ? ", total only" : "") << lease_left(group.lease_until_us()) << '\n';
   Table table({"RANK", "NODE", "CLIENT", "NAME"});
   for (int rank = 0; rank < group.members_size(); ++rank) {
     const auto& member = group.members(rank);
@@ -324,6 +331,9 @@ void TextRenderer::event(const pb::Event& event) {
       out_ << (event.member_slow().name().empty() ? "node " + std::to_string(event.member_slow().node())
                                                   : safe(event.member_slow().name()))
            << " is slow: blocks for " << duration(event.member_slow().blocked_us()) << '\n';
+      break;
+    case pb::Event::kLease:
+      out_ << "leads " << safe(event.lease().group()) << lease_left(event.lease().until_us()) << '\n';
       break;
     case pb::Event::kClosing:
       out_ << "the daemon closes the connection: " << safe(event.closing().why()) << '\n';

@@ -18,6 +18,7 @@ namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::uint16_t kPort = 7475;
@@ -69,6 +70,11 @@ Result<void> set_times(core::Limits& limits, const Settings& settings) {
     return fail("suspect-after (" + settings.text("suspect-after") + ") must be at least twice heartbeat-interval (" +
                 settings.text("heartbeat-interval") + "), and that at least 1ms");
   }
+  const auto lease = duration_of(settings, "lease");
+  if (lease < 3 * heartbeat || lease > minutes(10)) {
+    return fail("lease: '" + settings.text("lease") + "' is not within 3 times heartbeat-interval and 10min");
+  }
+  limits.lease = lease;
   limits.heartbeat = heartbeat;
   limits.suspect_after = suspect;
   limits.link_grace = std::min<core::Duration>(milliseconds(200), suspect / 4);

@@ -1,14 +1,24 @@
 #include "vsync/client.h"
 
+#include <time.h>
+
 #include <utility>
 
 #include "client/client_impl.h"
 
 namespace vsync {
 
+BootClock::time_point BootClock::now() noexcept {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return time_point(std::chrono::seconds(time.tv_sec) +
+                    std::chrono::duration_cast<duration>(std::chrono::nanoseconds(time.tv_nsec)));
+}
+
 Handler::~Handler() = default;
 void Handler::on_view(const GroupView&) {}
 void Handler::on_messages(const Delivery&) {}
+void Handler::on_lease(const Lease&) {}
 void Handler::on_sent(const Sent&) {}
 void Handler::on_excluded(std::string_view, std::string_view) {}
 void Handler::on_connection(bool, std::string_view) {}
@@ -30,6 +40,10 @@ Expected<GroupView> Client::join(std::string_view group, JoinOptions options, st
 
 Expected<Done> Client::leave(std::string_view group, std::optional<Milliseconds> timeout) {
   return impl_->leave(group, impl_->deadline(timeout));
+}
+
+BootClock::time_point Client::lease_until(std::string_view group) const {
+  return impl_->lease_until(group);
 }
 
 Expected<Ticket> Client::try_post(std::string_view group, std::string_view message, const SendOptions& options) {

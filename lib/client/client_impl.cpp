@@ -98,10 +98,12 @@ void Client::Impl::attempt() {
 
 void Client::Impl::send_join(const std::string& name, Group& group) {
   pb::Request request;
-  request.set_id(group.request = new_request());
+  request.set_id(group.join = group.request = new_request());
+  group.entered = 0;
   request.mutable_join()->set_group(name);
   request.mutable_join()->set_member_name(group.options.member_name);
   request.mutable_join()->set_total_only(group.options.total_only);
+  request.mutable_join()->set_lease(group.options.lease);
   socket_.append(request);
 }
 
@@ -312,7 +314,8 @@ Expected<GroupView> Client::Impl::join(std::string_view group, JoinOptions optio
   request.mutable_join()->set_group(name);
   request.mutable_join()->set_member_name(options.member_name);
   request.mutable_join()->set_total_only(options.total_only);
-  groups_[name] = {std::move(options), false, request.id()};
+  request.mutable_join()->set_lease(options.lease);
+  groups_[name] = {std::move(options), false, request.id(), request.id(), 0, {}};
   auto reply = ask(request, deadline);
   if (reply) {
     return to_view(reply->join().view());
@@ -457,9 +460,11 @@ void Client::Impl::handle(const pb::Reply& reply) {
     case pb::Reply::kError:
       handle_error(reply.id(), reply.error());
       return answered(reply);
+    case pb::Reply::kJoin:
+      handle_join(reply);
+      return answered(reply);
     case pb::Reply::kStatus:
     case pb::Reply::kWatch:
-    case pb::Reply::kJoin:
     case pb::Reply::kLeave:
     case pb::Reply::kSend:
     case pb::Reply::kClusterJoin:
@@ -506,6 +511,8 @@ void Client::Impl::handle_event(const pb::Event& event) {
   switch (event.kind_case()) {
     case pb::Event::kMessageBatch:
       return handle_messages(event.message_batch());
+    case pb::Event::kLease:
+      return handle_lease(event.lease());
     case pb::Event::kGroupView:
       return handle_view(event.group_view());
     case pb::Event::kExcluded:
@@ -522,6 +529,14 @@ void Client::Impl::handle_event(const pb::Event& event) {
     case pb::Event::kMessage:  // JSON only
     case pb::Event::KIND_NOT_SET:
       return;
+  }
+}
+
+void Client::Impl::handle_join(const pb::Reply& reply) {
+  for (auto& [name, group] : groups_) {
+    if (group.join == reply.id()) {
+      group.entered = reply.join().view().token();
+    }
   }
 }
 
@@ -548,6 +563,24 @@ void Client::Impl::handle_cluster(const pb::Event& event) {
   } else {
     call_back([&] { handler_.on_quorum(event.quorum().has()); });
   }
+}
+
+/// A lease that was on its way when this client asked to leave was given up before it came.
+void Client::Impl::handle_lease(const pb::LeaseEvent& event) {
+  const auto group = groups_.find(event.group());
+  if (group == groups_.end() || group->second.entered == 0 || event.token() < group->second.entered) {
+    return;
+  }
+  const auto microseconds = [](std::uint64_t count) { return BootClock::duration(static_cast<BootClock::rep>(count)); };
+  const Lease lease{event.group(), event.token(), BootClock::time_point(microseconds(event.until_us())),
+                    microseconds(event.length_us())};
+  group->second.lease_until = lease.until;
+  call_back([&] { handler_.on_lease(lease); });
+}
+
+BootClock::time_point Client::Impl::lease_until(std::string_view name) const {
+  const auto group = groups_.find(name);
+  return group == groups_.end() ? BootClock::time_point() : group->second.lease_until;
 }
 
 void Client::Impl::handle_messages(const pb::MessageBatch& batch) {

@@ -45,6 +45,7 @@ class Client::Impl {
   [[nodiscard]] Clock::time_point deadline(const Timeout& timeout) const {
     return Clock::now() + timeout.value_or(options_.timeout);
   }
+  [[nodiscard]] BootClock::time_point lease_until(std::string_view group) const;
   [[nodiscard]] const Outbox& outbox() const { return outbox_; }
   /// Whoever has it may wait there, so from now on it tells that there is something to write.
   [[nodiscard]] int native_handle();
@@ -56,6 +57,9 @@ class Client::Impl {
     JoinOptions options;
     bool joined = false;
     std::uint64_t request = 0;  ///< a join without reply yet, 0 = none
+    std::uint64_t join = 0;     ///< the last join's id
+    std::uint64_t entered = 0;  ///< token of the view that it brought; leases told before are of an earlier stay
+    BootClock::time_point lease_until{};
   };
 
   template <typename Predicate>
@@ -79,8 +83,10 @@ class Client::Impl {
   void handle_hello(const control::v1::HelloReply& hello);
   void handle_error(std::uint64_t id, const control::v1::Error& error);
   void handle_event(const control::v1::Event& event);
+  void handle_join(const control::v1::Reply& reply);
   void handle_view(const control::v1::GroupView& view);
   void handle_cluster(const control::v1::Event& event);
+  void handle_lease(const control::v1::LeaseEvent& lease);
   void handle_messages(const control::v1::MessageBatch& batch);
   void handle_excluded(const control::v1::ExcludedEvent& excluded);
   void answered(const control::v1::Reply& reply);

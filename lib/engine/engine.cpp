@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <malloc.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,6 +43,7 @@ std::uint64_t config_hash(const Options& options) {
     hash.add(voter.node).add(voter.weight);
   }
   hash.add(options.limits.max_message).add(options.limits.max_members);
+  hash.add(static_cast<std::uint64_t>(options.limits.lease.count()));
   return hash.value();
 }
 
@@ -350,8 +352,11 @@ Result<io::ReloadReport> Engine::reload() {
 
 // ---------------------------------------------------------------- the pump
 
+/// F10: a lease is told to clients by this clock, and it must run out while the host is suspended.
 core::Time Engine::now() {
-  return std::chrono::steady_clock::now().time_since_epoch();
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 void Engine::step(core::Input input) {
@@ -427,7 +432,7 @@ void Engine::arm_timer() {
     return;
   }
   armed_for_ = deadline;
-  deadline_timer_.expires_at(std::chrono::steady_clock::time_point(deadline));
+  deadline_timer_.expires_after(std::max(deadline - now(), core::Duration(0)));  // its clock stands still in a suspended host
   deadline_timer_.async_wait([this](const asio::error_code& error) {
     if (error) {
       return;

@@ -180,6 +180,10 @@ void Engine::apply(core::PauseClient& effect) {
   control_->apply(effect);
 }
 
+void Engine::apply(core::LeaseGranted& effect) {
+  control_->apply(effect);
+}
+
 void Engine::answered(core::ClientId client, core::RequestId request) {
   if (joining_ && joining_->client == client && joining_->request == request) {
     joining_.reset();

@@ -167,6 +167,14 @@ struct EventWriter {
     json.field("event", "fate").field("client", event.client).field("request", event.request).field("count", event.count);
     json.field("view", event.view).field("first", event.first).field("outcome", to_string(event.outcome));
   }
+  void operator()(const trace::LeaseGranted& event) {
+    json.field("event", "lease_granted").field("group", event.group).field("client", event.client).field("token", event.token);
+    json.field("from", event.from.count()).field("until", event.until.count());
+  }
+  void operator()(const trace::LeaseReleased& event) {
+    json.field("event", "lease_released").field("group", event.group).field("client", event.client);
+    json.field("at", event.at.count());
+  }
   void operator()(const trace::Left& event) {
     json.field("event", "left").field("previous", event.previous).field("view", event.view);
   }

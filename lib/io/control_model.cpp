@@ -141,6 +141,13 @@ void fill(pb::ViewEvent& out, const core::ViewInstalled& installed, const core::
   out.set_cold(view.cold);
 }
 
+void fill(pb::LeaseEvent& out, const core::LeaseGranted& lease, const core::GroupView& view) {
+  out.set_group(view.name);
+  out.set_token(lease.token);
+  out.set_until_us(microseconds(lease.until));  // rounds down: never too long
+  out.set_length_us(microseconds(lease.length));
+}
+
 void fill(pb::LeaderEvent& out, const core::View& view, const core::Pid& self) {
   out.set_node(view.leader().node);
   out.set_name(view.members.front().name);
@@ -177,7 +184,11 @@ void fill(pb::Status& out, const core::NodeStatus& status, const NodeInfo& info,
   }
   for (const auto& group : status.groups) {
     fill(*out.add_groups(), *group);
+    if (const auto lease = status.leases.find(group->group); lease != status.leases.end()) {
+      out.mutable_groups()->rbegin()->set_lease_until_us(microseconds(lease->second));
+    }
   }
+  out.set_leader_lease_until_us(microseconds(status.leader_lease));
   out.set_clock(status.clock);
   out.set_send_queue(status.send_queue);
   out.set_unstable_bytes(status.unstable_bytes);

@@ -71,6 +71,7 @@ class ControlServer::Impl final : public ControlSession::Home {
   void group_view_installed(const core::GroupViewInstalled& effect);
   void deliver(const core::DeliverMessages& effect);
   void tell_watchers(const pb::Event& event);
+  void lease_granted(const core::LeaseGranted& effect);
   void suspicion_changed(const core::SuspicionChanged& effect);
   void incarnation_over(std::string_view why, Joins joins);
   void end_of_turn();
@@ -410,6 +411,16 @@ void ControlServer::Impl::deliver(const core::DeliverMessages& effect) {
   }
 }
 
+void ControlServer::Impl::lease_granted(const core::LeaseGranted& effect) {
+  ControlSession* const session = find(effect.client);
+  const auto group = groups_.find(effect.group);
+  if (session != nullptr && group != groups_.end()) {
+    pb::Reply reply;
+    fill(*reply.mutable_event()->mutable_lease(), effect, *group->second.view);
+    session->connection().send(reply);
+  }
+}
+
 void ControlServer::Impl::incarnation_over(std::string_view why, Joins joins) {
   for (const auto& [group, local] : std::exchange(groups_, {})) {
     pb::Event event;
@@ -492,6 +503,10 @@ void ControlServer::apply(const core::PauseClient& effect) {
   if (ControlSession* const session = impl_->find(effect.client)) {
     session->pause(effect.paused);
   }
+}
+
+void ControlServer::apply(const core::LeaseGranted& effect) {
+  impl_->lease_granted(effect);
 }
 
 void ControlServer::apply(const core::QuorumChanged& effect) {

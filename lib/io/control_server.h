@@ -132,6 +132,7 @@ class ControlServer {
   void apply(const core::RequestDone& effect);
   void apply(const core::RequestRefused& effect);
   void apply(const core::PauseClient& effect);
+  void apply(const core::LeaseGranted& effect);
   void apply(const core::QuorumChanged& effect);
   void apply(const core::SuspicionChanged& effect);
   void apply(const core::MemberSlow& effect);

@@ -185,6 +185,7 @@ void ControlSession::join(pb::Request& request) {
   input.group = std::move(*join.mutable_group());
   input.member_name = std::move(*join.mutable_member_name());
   input.policy.total_only = join.total_only();
+  input.lease = join.lease();
   home_.handler().input(std::move(input));
 }
 

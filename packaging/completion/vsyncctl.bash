@@ -26,7 +26,7 @@ _vsyncctl() {
       return
       ;;
     --service) words="fifo causal total" ;;
-    --timeout | --in-view | --name | --why | --rate | --size | --duration) words="" ;;
+    --timeout | --in-view | --name | --why | --grace | --group | --rate | --size | --duration) words="" ;;
     *)
       if [[ $current == -* ]]; then
         words=$(_vsyncctl_flags "$program"; [[ -z $command ]] || _vsyncctl_flags "$program" "$command")

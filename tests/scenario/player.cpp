@@ -56,6 +56,7 @@ const std::map<std::string, Player::Handler, std::less<>>& Player::handlers() {
       {"lose", &Player::lose},
       {"drop", &Player::drop},
       {"slow", &Player::slow},
+      {"clock", &Player::clock},
       {"group", &Player::group},
       {"client-join", &Player::client_join},
       {"client-leave", &Player::client_leave},
@@ -125,7 +126,7 @@ std::string Player::nodes(Words words) {
   if (words.empty()) {
     return "nodes COUNT [static] [relay] [unnumbered] [witness HOST] [quorum|manual] [suspect TIME] [heartbeat TIME] [rto TIME] "
            "[run-bytes N] "
-           "[window N] [flaps N]";
+           "[window N] [flaps N] [lease TIME]";
   }
   const auto count = number(words[0]);
   auto& limits = setup_.limits;
@@ -155,6 +156,8 @@ std::string Player::nodes(Words words) {
       limits.max_run_bytes = number(words[++i]);
     } else if (words[i] == "flaps" && i + 1 < words.size()) {
       limits.link_flap_max = static_cast<std::uint32_t>(number(words[++i]));
+    } else if (words[i] == "lease" && i + 1 < words.size()) {
+      limits.lease = duration(words[++i]);
     } else if (words[i] == "window" && i + 1 < words.size()) {
       limits.window_messages = number(words[++i]);
     } else {
@@ -197,6 +200,14 @@ std::vector<HostId> Player::hosts(Words words) const {
     ids.push_back(static_cast<HostId>(number(word)));
   }
   return ids;
+}
+
+std::string Player::clock(Words words) {
+  if (words.size() != 2) {
+    return "clock HOST PERMILLE";
+  }
+  world_->set_clock_rate(static_cast<HostId>(number(words[0])), static_cast<double>(number(words[1])) / 1000);
+  return "";
 }
 
 std::string Player::start(Words words) {

@@ -49,6 +49,7 @@ class Player {
   std::string cold_start(Words words);
   std::string remember(Words words);
   std::string suspect(Words words);
+  std::string clock(Words words);
 
   // ---- the network
   std::string partition(Words words);
@@ -83,6 +84,8 @@ class Player {
   [[nodiscard]] std::vector<sim::HostId> hosts(Words words) const;
   [[nodiscard]] std::vector<std::pair<sim::HostId, sim::HostId>> links(Words words) const;
   [[nodiscard]] bool in_view(const std::string& members, const std::vector<sim::HostId>& at) const;
+  [[nodiscard]] bool has_lease(sim::HostId host, const std::string& group) const;
+  [[nodiscard]] bool settled() const;
   /// Until the condition holds; false: it does not within `limit`.
   template <typename Condition>
   bool wait(Condition condition, core::Duration limit) {

@@ -23,7 +23,7 @@ std::string Player::group(Words words) {
     }
   }
   for (const auto host : members) {
-    workload_->join(host, kClient, kGroup, false);
+    workload_->join(host, kClient, kGroup, false, false);
   }
   const bool done = wait(
       [&] {
@@ -40,9 +40,10 @@ std::string Player::group(Words words) {
 
 std::string Player::client_join(Words words) {
   if (words.size() < 3) {
-    return "client-join HOST CLIENT GROUP [total-only]";
+    return "client-join HOST CLIENT GROUP [total-only] [lease]";
   }
-  workload_->join(static_cast<HostId>(number(words[0])), words[1], words[2], words.size() > 3);
+  const auto wish = [&](const char* word) { return std::find(words.begin() + 3, words.end(), word) != words.end(); };
+  workload_->join(static_cast<HostId>(number(words[0])), words[1], words[2], wish("total-only"), wish("lease"));
   return "";
 }
 
@@ -156,9 +157,23 @@ bool Player::in_view(const std::string& members, const std::vector<HostId>& at) 
   });
 }
 
+/// Does a client of this machine hold the group's lease, as its daemon knows?
+bool Player::has_lease(HostId host, const std::string& group) const {
+  if (!world_->running(host)) {
+    return false;
+  }
+  const auto status = world_->status(host);
+  return std::any_of(status.groups.begin(), status.groups.end(),
+                     [&](const auto& view) { return view->name == group && status.leases.contains(view->group); });
+}
+
 std::string Player::until(Words words) {
+  if (words.size() == 3 && words[0] == "lease") {
+    const auto host = static_cast<HostId>(number(words[1]));
+    return wait([&] { return has_lease(host, words[2]); }, seconds(30)) ? "" : "it gets none";
+  }
   if (words.size() < 3 || words[0] != "view" || words[2] != "at") {
-    return "until view 1,2,3 at HOST...";
+    return "until view 1,2,3 at HOST... | lease HOST GROUP";
   }
   const auto at = hosts(words.subspan(3));
   return wait([&] { return in_view(words[1], at); }, seconds(30)) ? "" : "it does not come to that";
@@ -210,6 +225,10 @@ std::string Player::expect(Words words) {
     const auto role = world_->running(host) ? std::string(to_string(world_->status(host).role)) : "down";
     return role == words[2] ? "" : "it is " + role;
   }
+  if (words.size() == 3 && (words[0] == "lease" || words[0] == "no-lease")) {
+    const bool has = has_lease(static_cast<HostId>(number(words[1])), words[2]);
+    return has == (words[0] == "lease") ? "" : has ? "it has it" : "it has none";
+  }
   if (words.size() >= 3 && words[0] == "step") {
     const auto taken = world_->step_counts[words[1]];
     const bool good = words.size() > 3 ? taken == number(words[2]) : taken >= number(words[2]);
@@ -220,7 +239,8 @@ std::string Player::expect(Words words) {
     const bool bounded = queues.unbound <= number(words[1]) && queues.held <= number(words[2]);
     return bounded ? "" : std::to_string(queues.unbound) + " unbound, " + std::to_string(queues.held) + " held";
   }
-  return "expect view 1,2 at HOST... | role HOST ROLE | step NAME COUNT [exactly] | queues UNBOUND HELD [now]";
+  return "expect view 1,2 at HOST... | role HOST ROLE | step NAME COUNT [exactly] | queues UNBOUND HELD [now] | "
+         "[no-]lease HOST GROUP";
 }
 
 }  // namespace vsync::scenario

@@ -62,6 +62,8 @@ Plan draw(const RunOptions& options, Rng& rng) {
       plan.setup.static_voters.push_back({node, 0, 1});
     }
   }
+  limits.lease = limits.heartbeat * one_of(rng, {3, 7, 7, 20});
+  plan.setup.clock_drift = one_of(rng, {0.0, 0.045});
   plan.setup.cold_start = one_of(rng, {ColdStart::wait_all, ColdStart::wait_all, ColdStart::quorum});
   plan.setup.write_max = one_of<Duration>(rng, {milliseconds(1), milliseconds(5), milliseconds(30)});
   plan.conduct.latency_max = calm ? milliseconds(2) : one_of<Duration>(rng, {milliseconds(1), milliseconds(5), milliseconds(25)});
@@ -69,6 +71,7 @@ Plan draw(const RunOptions& options, Rng& rng) {
   plan.conduct.duplicate = calm ? 0 : one_of(rng, {0.0, 0.05});
   plan.conduct.tcp_timeout = one_of<Duration>(rng, {milliseconds(500), seconds(2)});
   plan.conduct.encode = rng.chance(0.2);
+  plan.appetite.lease = 0.8;
   plan.appetite.requests = one_of(rng, {5.0, 30.0, 100.0});
   plan.chaos = options.chaos.count() != 0 ? options.chaos : seconds(one_of(rng, {4, 8, 15}));
   plan.ancient = !calm && rng.chance(0.1);
@@ -227,6 +230,10 @@ void Run::converge() {
     bring_back(true);  // a total failure of the holders needs all of them (B2, wait_all)
     done = settle(limit * 2);
   }
+  // A lease of few heartbeats lapses when some of them are lost or late; it must come back.
+  for (int i = 0; done && i < 50 && !workload_.leaders_without_lease().empty(); ++i) {
+    advance(milliseconds(100));
+  }
   const auto last = last_decided(world_);
   if (done) {
     result_.end = RunEnd::converged;
@@ -271,6 +278,9 @@ void Run::judge() {
   check::safety(history, result_.report);
   if (result_.end == RunEnd::converged) {
     check::everything_delivered(history, ending_, result_.report);
+    for (const auto& leader : workload_.leaders_without_lease()) {
+      result_.report.violation("F10 the leader gets its lease", leader);
+    }
   }
   check::everything_answered(history, ending_, result_.report);
   if (options_.profile == Profile::calm) {

@@ -64,15 +64,16 @@ Workload::Client* Workload::find(HostId host, ClientId id) {
 
 // ---------------------------------------------------------------- requests
 
-void Workload::join(HostId host, const std::string& name, const std::string& group, bool total_only) {
+void Workload::join(HostId host, const std::string& name, const std::string& group, bool total_only, bool lease) {
   auto& self = client(host, name);
-  self.joins[self.next] = group;
-  world_.request(host, ClientJoin{self.id, self.next++, group, name, GroupPolicy{total_only}});
+  self.joins[self.next] = {group, lease};
+  world_.request(host, ClientJoin{self.id, self.next++, group, name, GroupPolicy{total_only}, lease});
 }
 
 void Workload::leave(HostId host, const std::string& name, const std::string& group) {
   auto& self = client(host, name);
   self.groups.erase(group);
+  self.leased.erase(group);
   world_.request(host, ClientLeave{self.id, self.next++, group});
 }
 
@@ -137,7 +138,7 @@ void Workload::act(HostId host) {
   if (rng.chance(appetite_.die)) {
     die(host, name);
   } else if (self.groups.empty() ? rng.chance(0.5) : rng.chance(appetite_.join)) {
-    join(host, name, group, total_only);
+    join(host, name, group, total_only, appetite_.lease > 0 && rng.chance(appetite_.lease));
   } else if (rng.chance(appetite_.leave) && self.groups.contains(group)) {
     leave(host, name, group);
   } else if (!self.paused) {
@@ -159,7 +160,11 @@ void Workload::effect(HostId host, const Effect& effect) {
   } else if (const auto* done = std::get_if<RequestDone>(&effect)) {
     auto* self = find(host, done->client);
     if (self != nullptr && self->joins.contains(done->request)) {
-      self->groups.insert(self->joins[done->request]);
+      const auto& [group, lease] = self->joins[done->request];
+      self->groups.insert(group);
+      if (lease) {
+        self->leased.insert(group);
+      }
       self->joins.erase(done->request);
     }
   } else if (const auto* refused = std::get_if<RequestRefused>(&effect)) {
@@ -198,6 +203,27 @@ void Workload::received(HostId host, const DeliverMessages& messages) {
   world_.record(host, std::move(fact));
 }
 
+std::vector<std::string> Workload::leaders_without_lease() const {
+  std::vector<std::string> found;
+  for (const auto host : world_.hosts()) {
+    if (!world_.running(host)) {
+      continue;
+    }
+    const auto status = world_.status(host);
+    for (const auto& group : status.groups) {
+      const auto& leader = group->members.front();
+      const auto asked = [&](const auto& entry) {
+        return entry.first.first == host && entry.second.id == leader.client && entry.second.leased.contains(group->name);
+      };
+      if (leader.pid == status.self.pid && std::any_of(clients_.begin(), clients_.end(), asked) &&
+          !status.leases.contains(group->group)) {
+        found.push_back(to_string(leader.pid) + " leads " + group->name);
+      }
+    }
+  }
+  return found;
+}
+
 void Workload::process_ended(HostId host, bool crashed) {
   if (crashed) {
     std::erase_if(clients_, [&](const auto& entry) { return entry.first.first == host; });
@@ -206,6 +232,7 @@ void Workload::process_ended(HostId host, bool crashed) {
   for (auto& [name, self] : clients_) {
     if (name.first == host) {
       self.groups.clear();
+      self.leased.clear();
       self.joins.clear();
       self.tokens.clear();
       self.paused = false;

@@ -19,6 +19,7 @@ struct Appetite {
   double large = 0.05;      ///< of the sends: larger than a run
   double batch = 0.2;       ///< of the sends: many messages at once
   double fenced = 0.1;      ///< of the sends: only in the group view known
+  double lease = 0;         ///< of the joins: with the wish to be told leases
   std::size_t clients = 2;  ///< per machine
   std::size_t max_size = 2000;
 };
@@ -36,12 +37,14 @@ class Workload : public Applications {
   void stop() { running_ = false; }
 
   // ---- one request, also for scripts. The client comes to be when it is first used.
-  void join(HostId host, const std::string& name, const std::string& group, bool total_only);
+  void join(HostId host, const std::string& name, const std::string& group, bool total_only, bool lease);
   void leave(HostId host, const std::string& name, const std::string& group);
   void send(HostId host, const std::string& name, const std::string& group, core::Service service, std::uint32_t count,
             std::size_t size, bool fenced);
   void die(HostId host, const std::string& name);
 
+  /// Who leads a group now, asked for its lease and has none.
+  [[nodiscard]] std::vector<std::string> leaders_without_lease() const;
   [[nodiscard]] std::uint64_t messages() const { return last_message_; }
   [[nodiscard]] std::uint64_t received() const { return received_; }
 
@@ -53,7 +56,8 @@ class Workload : public Applications {
     core::ClientId id = 0;
     core::RequestId next = 1;
     std::set<std::string> groups;
-    std::map<core::RequestId, std::string> joins;  ///< under way
+    std::set<std::string> leased;                                   ///< of `groups`: where it asked for its lease
+    std::map<core::RequestId, std::pair<std::string, bool>> joins;  ///< under way: group, and whether with lease
     std::map<std::string, std::uint64_t> tokens;
     bool paused = false;
   };

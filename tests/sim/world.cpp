@@ -22,7 +22,19 @@ HostId World::add_host(bool numbered, bool witness) {
   host.witness = witness;
   host.disk.node = numbered ? id : 0;
   host.disk.vote_epoch = rng_.next() | 1U;
+  if (setup_.clock_drift > 0) {
+    host.rate += setup_.clock_drift * (static_cast<double>(rng_.below(2001)) / 1000 - 1);
+  }
   return id;
+}
+
+Time World::clock(HostId id) const {
+  return Time(static_cast<Time::rep>(static_cast<double>(now().count()) * hosts_.at(id).rate));
+}
+
+Time World::when(HostId id, Time clock) const {
+  const auto& host = hosts_.at(id);
+  return host.rate == 1 ? clock : Time(static_cast<Time::rep>(static_cast<double>(clock.count()) / host.rate) + 2);
 }
 
 std::vector<HostId> World::hosts() const {
@@ -88,7 +100,7 @@ void World::start(HostId id, const StartOptions& options) {
   say(id, "starts");
   process->node = std::make_unique<Node>(std::move(settings));
   Effects effects;
-  process->node->start(now(), effects);
+  process->node->start(clock(id), effects);
   if (execute(process, effects)) {
     plan_turn(process);
   }
@@ -271,7 +283,7 @@ void World::turn(const std::shared_ptr<Process>& process) {
       return;
     }
   }
-  if (process->node->next_deadline() <= now() && !step(process, Tick{})) {
+  if (process->node->next_deadline() <= clock(process->host) && !step(process, Tick{})) {
     return;
   }
   if (step(process, EndOfTurn{})) {
@@ -286,8 +298,8 @@ void World::arm_timer(const std::shared_ptr<Process>& process) {
   }
   const auto version = ++process->timer;
   const auto late = rng_.below(static_cast<std::uint64_t>(setup_.timer_late_max.count()) + 1);
-  const auto when = std::max(deadline, now()) + Duration(late + 1);
-  scheduler_.at(when, [this, process, version] {
+  const auto at = std::max(when(process->host, deadline), now()) + Duration(late + 1);
+  scheduler_.at(at, [this, process, version] {
     if (process->timer == version && !process->turn_due) {
       turn(process);
     }
@@ -304,7 +316,7 @@ bool World::step(const std::shared_ptr<Process>& process, Input input) {
     record(process->host, check::ClientDied{gone->client});
   }
   Effects effects;
-  process->node->step(now(), std::move(input), effects);
+  process->node->step(clock(process->host), std::move(input), effects);
   return execute(process, effects);
 }
 
@@ -358,6 +370,7 @@ void World::perform(const std::shared_ptr<Process>& process, Effect& effect) {
     if (const auto* taken = std::get_if<trace::Step>(&traced->event)) {
       step_counts[std::string(taken->name)] += taken->amount;
     } else {
+      to_real_time(host.id, traced->event);
       record(host.id, std::move(traced->event));
     }
   } else if (const auto* refused = std::get_if<InputRefused>(&effect)) {
@@ -397,6 +410,16 @@ void World::perform(const std::shared_ptr<Process>& process, Effect& effect) {
     }
   } else if (applications != nullptr) {
     applications->effect(host.id, effect);
+  }
+}
+
+/// The machine's clock is its own; the checkers ask for the real time.
+void World::to_real_time(HostId host, trace::Event& event) const {
+  if (auto* granted = std::get_if<trace::LeaseGranted>(&event)) {
+    granted->from = when(host, granted->from);
+    granted->until = when(host, granted->until);
+  } else if (auto* released = std::get_if<trace::LeaseReleased>(&event)) {
+    released->at = when(host, released->at);
   }
 }
 

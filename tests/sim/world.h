@@ -35,6 +35,7 @@ struct Setup {
   Duration turn_max = std::chrono::microseconds(200);        ///< a turn begins this long after its first input, at most
   Duration timer_late_max = std::chrono::microseconds(100);  ///< no timer is exactly on time
   bool core_trace = true;
+  double clock_drift = 0;  ///< every machine's clock runs up to this share too fast or too slow
 };
 
 /// How a process ends without wanting to.
@@ -75,6 +76,8 @@ class World : private Machines {
   /// Power back without the daemon: connections are refused again.
   void power_on(HostId host) { hosts_.at(host).powered = true; }
   void wipe(HostId host);
+  /// How fast its clock runs, 1 = right. Before it is first started.
+  void set_clock_rate(HostId host, double rate) { hosts_.at(host).rate = rate; }
   /// A view of these machines, as they are now, with processes of the given incarnation.
   [[nodiscard]] core::ViewPtr past_view(core::ViewId id, std::uint64_t incarnation, const std::vector<HostId>& members) const;
   /// The disk of a machine that once was in `decided`.
@@ -95,7 +98,9 @@ class World : private Machines {
   /// The current process's core; the machine must be running.
   [[nodiscard]] const core::Node& node(HostId host) const;
   [[nodiscard]] core::Pid pid(HostId host) const;
-  [[nodiscard]] core::NodeStatus status(HostId host) const { return node(host).status(now()); }
+  [[nodiscard]] core::NodeStatus status(HostId host) const { return node(host).status(clock(host)); }
+  /// What the machine's own clock says; it never stands still and is never set.
+  [[nodiscard]] Time clock(HostId host) const;
   [[nodiscard]] const Disk& disk(HostId host) const { return hosts_.at(host).disk; }
   [[nodiscard]] std::vector<HostId> hosts() const;
   /// Restart after Excluded, a refusal that tells how to go on, or LeftCluster happens by itself only while this is set.
@@ -148,6 +153,7 @@ class World : private Machines {
     StartOptions options;
     std::shared_ptr<Process> process;
     std::vector<Time> exclusions;
+    double rate = 1;           ///< of its clock
     std::uint64_t starts = 0;  ///< cancels restarts that were planned before a newer one
   };
 
@@ -158,6 +164,8 @@ class World : private Machines {
   void input(ProcessId process, core::Input input) override;
   void saw_frame(const core::Pid& from, const core::Pid& to, const core::Frame& frame, std::string_view what) override;
 
+  /// The first moment at which the machine's clock says `when`.
+  [[nodiscard]] Time when(HostId host, Time clock) const;
   core::Config config(Host& host);
   void plan_turn(const std::shared_ptr<Process>& process);
   void turn(const std::shared_ptr<Process>& process);
@@ -167,6 +175,7 @@ class World : private Machines {
   bool execute(const std::shared_ptr<Process>& process, core::Effects& effects);
   [[nodiscard]] bool fuse_blows(Host& host, const core::Effect& effect);
   void perform(const std::shared_ptr<Process>& process, core::Effect& effect);
+  void to_real_time(HostId host, core::trace::Event& event) const;
   void write_next(const std::shared_ptr<Process>& process);
   void end(Host& host, Network::End how);
   void restart_after(Host& host, Duration delay);

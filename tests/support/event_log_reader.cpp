@@ -264,6 +264,24 @@ trace::Event decided(const Json& json) {
   return trace::Decided{view(json["value"]), ballot(json["ballot"])};
 }
 
+trace::Event lease_granted(const Json& json) {
+  trace::LeaseGranted event;
+  event.group = json["group"].text();
+  get(json, "client", event.client);
+  get(json, "token", event.token);
+  event.from = Time(json["from"].number<std::int64_t>());
+  event.until = Time(json["until"].number<std::int64_t>());
+  return event;
+}
+
+trace::Event lease_released(const Json& json) {
+  trace::LeaseReleased event;
+  event.group = json["group"].text();
+  get(json, "client", event.client);
+  event.at = Time(json["at"].number<std::int64_t>());
+  return event;
+}
+
 using Reader = trace::Event (*)(const Json&);
 
 Reader reader(const std::string& name) {
@@ -282,6 +300,8 @@ Reader reader(const std::string& name) {
       {"promised", promised},
       {"decided", decided},
       {"value_accepted", value_accepted},
+      {"lease_granted", lease_granted},
+      {"lease_released", lease_released},
   };
   const auto it = readers.find(name);
   return it == readers.end() ? nullptr : it->second;

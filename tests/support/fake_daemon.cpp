@@ -86,7 +86,12 @@ void FakeDaemon::on(core::ClientJoin&& join) {
   group.view.members.push_back(member);
   group.view.joined = {member};
   auto view = install(group);
+  const auto token = view->token;
+  const bool leads = view->members.front().client == join.client;
   server->apply(core::RequestDone{join.client, join.request, std::move(view)});
+  if (join.lease && leads) {
+    server->apply(core::LeaseGranted{join.client, group.view.group, token, lease_until, std::chrono::seconds(700)});
+  }
 }
 
 void FakeDaemon::remove(Group& group, core::ClientId client, core::LeaveReason reason) {

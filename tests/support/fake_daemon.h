@@ -72,6 +72,7 @@ class FakeDaemon final : public io::ControlHandler {
   std::unique_ptr<io::ControlServer> server;
   core::Pid self{1, 1, 0};
   bool hold_sends = false;              ///< sends get no outcome until release_sends()
+  core::Time lease_until{};             ///< told to leaders that want to know
   bool hold_joins = false;              ///< joins get no reply
   std::vector<core::ClientSend> sends;  ///< as they came
   std::vector<core::ClientId> gone;

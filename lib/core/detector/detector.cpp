@@ -98,11 +98,8 @@ void Detector::on(const Heartbeat& heartbeat, Time now, Effects& effects) {
     peer.counter = heartbeat.counter;
     peer.counter_at = now;
   }
-  const std::uint64_t echo = heartbeat.echo_counter;
-  if (echo == 0 || echo > counter_ || counter_ - echo >= sent_at_.size()) {
-    return;
-  }
-  const Duration sample = now - sent_at_[echo % sent_at_.size()] - heartbeat.echo_delay;
+  const auto sent = sent_at(heartbeat.echo_counter);
+  const Duration sample = sent ? now - *sent - heartbeat.echo_delay : Duration::zero();
   if (sample > Duration::zero()) {
     peer.round_trip = peer.round_trip == Duration::zero() ? sample : (7 * peer.round_trip + sample) / 8;
   }
@@ -465,6 +462,11 @@ std::vector<Pid> Detector::heard_within_lease(Time now) const {
     }
   }
   return pids;
+}
+
+std::optional<Time> Detector::sent_at(std::uint64_t counter) const {
+  const bool known = counter != 0 && counter <= counter_ && counter_ - counter < sent_at_.size();
+  return known ? std::optional(sent_at_[counter % sent_at_.size()]) : std::nullopt;
 }
 
 std::uint64_t Detector::suspicions() const {

@@ -53,6 +53,8 @@ class Detector {
   [[nodiscard]] std::uint32_t health() const;               ///< local health multiplier 0..8 (F4)
   /// F10: members heard within T_lease = 0.7 T_host, as voters count them. Self is one of them.
   [[nodiscard]] std::vector<Pid> heard_within_lease(Time now) const;
+  /// When the heartbeats with this counter were made; nullopt: too long ago, or never.
+  [[nodiscard]] std::optional<Time> sent_at(std::uint64_t counter) const;
   [[nodiscard]] std::uint64_t suspicions() const;
   [[nodiscard]] std::uint64_t refuted() const;
 

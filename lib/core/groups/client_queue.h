@@ -35,6 +35,8 @@ struct Client {
   std::deque<Queued> queue;
   std::set<GroupId> groups;         ///< it is a member of, in their current views
   std::optional<RequestId> change;  ///< join or leave in flight: the rest of the queue waits for its group view
+  bool change_asks_lease = false;   ///< it is a join, and
+  std::set<GroupId> leased;         ///< of `groups`: where it wants its lease
   std::size_t bytes = 0;            ///< of the queue
   bool paused = false;
   bool gone = false;     ///< no more replies go to it

@@ -1,5 +1,7 @@
 #include "core/groups/groups.h"
 
+#include <utility>
+
 #include "base/assert.h"
 #include "base/hash.h"
 #include "core/model/mutant.h"
@@ -7,7 +9,12 @@
 namespace vsync::core {
 
 Groups::Groups(const Pid& self, const Limits& limits, bool trace)
-    : self_(self), limits_(limits), trace_(trace), queues_(self, limits.client_queue_bytes), fragments_(limits.max_message) {}
+    : self_(self),
+      limits_(limits),
+      trace_(trace),
+      queues_(self, limits.client_queue_bytes),
+      leases_(limits, trace),
+      fragments_(limits.max_message) {}
 
 // ---------------------------------------------------------------- delivery
 
@@ -80,7 +87,7 @@ void Groups::deliver_change(const Pid& sender, const Run& run, Effects& effects)
     queues_.rearrange(table_);
   }
   if (change.installed) {
-    group_view(change.installed, effects);
+    group_view(change.installed, true, effects);
   }
   if (auto* client = sender == self_ && change.group == 0 ? queues_.find(run.client) : nullptr; client && client->change) {
     refuse(*client, *client->change, {"too_many", "the table of groups is full"}, effects);
@@ -90,7 +97,7 @@ void Groups::deliver_change(const Pid& sender, const Run& run, Effects& effects)
 }
 
 /// A new view of a group: events, answers to the requests it fulfils, and what was held back for it.
-void Groups::group_view(const GroupViewPtr& view, Effects& effects) {
+void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects) {
   if (trace_) {
     effects.push_back(Trace{trace::GroupInstall{view}});
   }
@@ -98,21 +105,33 @@ void Groups::group_view(const GroupViewPtr& view, Effects& effects) {
   for (const auto& member : view->joined) {
     if (auto* client = member.pid == self_ ? queues_.find(member.client) : nullptr; client != nullptr) {
       client->groups.insert(view->group);
+      if (std::exchange(client->change_asks_lease, false)) {
+        client->leased.insert(view->group);
+      }
       change_done(*client, view, effects);
     }
   }
   for (const auto& departure : view->left) {
     if (auto* client = departure.member.pid == self_ ? queues_.find(departure.member.client) : nullptr; client != nullptr) {
       client->groups.erase(view->group);
+      client->leased.erase(view->group);
       change_done(*client, nullptr, effects);
     }
   }
+  lead(*view, ordered);
   queues_.rearrange(table_);
   if (auto early = early_.extract(view->group); !early.empty()) {
     for (const auto& held : early.mapped()) {
       deliver_data(held.sender, held.run, effects);
     }
   }
+}
+
+/// F10: the leader of a group is its first member.
+void Groups::lead(const GroupView& view, bool ordered) {
+  const auto* leader = view.members.empty() ? nullptr : &view.members.front();
+  const auto* client = leader != nullptr && leader->pid == self_ ? queues_.alive(leader->client) : nullptr;
+  leases_.changed(view, client != nullptr && client->leased.contains(view.group) ? client->id : 0, ordered);
 }
 
 void Groups::change_done(Client& client, const GroupViewPtr& view, Effects& effects) {
@@ -138,9 +157,12 @@ void Groups::install(const View& view, Effects& effects) {
     queues_ = ClientQueues(self_, limits_.client_queue_bytes);
   }
   flush_due_.clear();
+  if (view.cold) {
+    leases_.forget_leaders();
+  }
   early_.clear();  // empty, unless a peer sent what it must not
   for (const auto& installed : table_.install(view)) {
-    group_view(installed, effects);
+    group_view(installed, false, effects);
   }
 }
 
@@ -150,6 +172,7 @@ bool Groups::load_table(std::string_view bytes) {
     return false;
   }
   table_ = std::move(*table);
+  leases_.forget_leaders();
   queues_.rearrange(table_);
   return true;
 }

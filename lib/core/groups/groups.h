@@ -10,6 +10,7 @@
 
 #include "core/groups/client_queue.h"
 #include "core/groups/group_table.h"
+#include "core/groups/leases.h"
 #include "core/groups/reassembly.h"
 #include "core/model/effect.h"
 #include "core/model/input.h"
@@ -57,6 +58,8 @@ class Groups {
   /// V12: outcomes by C3. own_delivered: how many own messages those who go on deliver; nullopt: unknown.
   void excluded(std::optional<Seq> own_delivered, Effects& effects);
 
+  [[nodiscard]] Leases& leases() { return leases_; }
+  [[nodiscard]] const Leases& leases() const { return leases_; }
   [[nodiscard]] std::vector<GroupViewPtr> views() const;            ///< current group views, by name
   [[nodiscard]] std::uint64_t ignored() const { return ignored_; }  ///< ordered runs that made no sense, here as everywhere
 
@@ -91,7 +94,9 @@ class Groups {
   std::uint64_t deliver_data(const Pid& sender, const RunPtr& run, Effects& effects);
   void deliver_change(const Pid& sender, const Run& run, Effects& effects);
   void own_delivered(const Run& run, std::uint64_t position, Effects& effects);
-  void group_view(const GroupViewPtr& view, Effects& effects);
+  void group_view(const GroupViewPtr& view, bool ordered, Effects& effects);
+  void give_up_lease(Client& client, const std::string& group);
+  void lead(const GroupView& view, bool ordered);
   void change_done(Client& client, const GroupViewPtr& view, Effects& effects);
 
   // ---- answers
@@ -109,6 +114,7 @@ class Groups {
   bool trace_;
   GroupTable table_;
   ClientQueues queues_;
+  Leases leases_;
   Reassembly fragments_;
   std::set<GroupId> flush_due_;                 // G4: GFLUSHED to bind, before anything else
   std::map<GroupId, std::vector<Held>> early_;  // of the next group view, until it is installed here

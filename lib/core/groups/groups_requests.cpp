@@ -50,7 +50,16 @@ void Groups::request(ClientLeave leave, Effects& effects) {
     refuse(queues_.open(leave.client), leave.request, bad_name(), effects);
     return;
   }
+  give_up_lease(queues_.open(leave.client), leave.group);
   submit(std::move(leave), effects);
+}
+
+/// F10: who asks to leave leads no more, from the moment of asking.
+void Groups::give_up_lease(Client& client, const std::string& group) {
+  if (const auto* known = table_.find(group); known != nullptr) {
+    client.leased.erase(known->id);
+    leases_.released(client.id, group);
+  }
 }
 
 void Groups::request(ClientSend send, Effects& effects) {
@@ -91,6 +100,7 @@ void Groups::client_gone(ClientId id, Effects& effects) {
     return;
   }
   client->gone = true;
+  leases_.gone(id);
   if (client->queue.empty() && !client->change && client->groups.empty()) {
     queues_.erase(id);
   } else {
@@ -198,6 +208,7 @@ void Groups::prepare(Client& client, const ClientJoin& join, std::vector<Run>& r
   Run run;
   run.kind = RunKind::group_join;
   run.body = encode(JoinBody{join.group, join.member_name, join.policy});
+  client.change_asks_lease = join.lease;
   prepare_change(client, join.request, std::move(run), runs);
 }
 
@@ -206,6 +217,7 @@ void Groups::prepare(Client& client, const ClientLeave& leave, std::vector<Run>&
     refuse(client, leave.request, *why, effects);
     return;
   }
+  give_up_lease(client, leave.group);  // it may have become a member after it asked to leave
   Run run;
   run.kind = RunKind::group_leave;
   run.group = table_.find(leave.group)->id;

@@ -49,6 +49,8 @@ class Membership {
   [[nodiscard]] Role role() const;
   [[nodiscard]] const ViewPtr& view() const { return view_; }  ///< installed; null when out
   [[nodiscard]] const ViewPtr& decided() const { return acceptor_.decided(); }
+  /// P1: the decided view is promised away.
+  [[nodiscard]] bool promised() const { return acceptor_.promised() != Ballot{}; }
   [[nodiscard]] bool leaving() const { return leaving_; }
   [[nodiscard]] Uuid uuid() const;
   /// Voters that answer now: linked nodes with the vote epoch they came with, and this one.

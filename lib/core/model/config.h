@@ -31,7 +31,8 @@ struct Limits {
   Duration link_grace = std::chrono::milliseconds(200);
   std::uint32_t link_flap_max = 10;  ///< breaks of one connection in a minute before the two do not reach each other; 0 = never
   Duration linger = std::chrono::seconds(5);
-  Duration slow_member = std::chrono::seconds(2);  ///< slow_ms (R8), 0 = never
+  Duration lease = std::chrono::milliseconds(700);  ///< T_lease (F10): equal in the whole cluster
+  Duration slow_member = std::chrono::seconds(2);   ///< slow_ms (R8), 0 = never
   Duration relay_timeout = std::chrono::milliseconds(20);
   std::size_t window_bytes = std::size_t{4} << 20U;        ///< W_bytes, own unstable bytes
   std::size_t window_messages = 65536;                     ///< W_msgs, own unstable messages (runs make them cheap)
@@ -42,6 +43,8 @@ struct Limits {
   std::size_t ack_direct_max = 16;  ///< above this many members acknowledgements are relayed by the leader
   std::size_t kept_views = 16;
 
+  /// F10: a new leader waits so long by its clock for the lease before to end by another's: clock rates differ by less than 10 %.
+  [[nodiscard]] Duration lease_wait() const { return lease + lease / 7; }
   /// vc_to: how long a wedged member waits for an INSTALL before it suspects the candidate.
   [[nodiscard]] Duration view_change_timeout() const { return std::max<Duration>(4 * flush_timeout, suspect_after); }
 };

@@ -98,6 +98,15 @@ struct PauseClient {
   bool paused = false;
 };
 
+/// F10: `client` leads the group and may act so until `until`, by this host's clock. Given again and again while that holds.
+struct LeaseGranted {
+  ClientId client = 0;
+  GroupId group = 0;
+  std::uint64_t token = 0;  ///< of the current group view
+  Time until{};
+  Duration length{};  ///< of a fresh one
+};
+
 struct QuorumChanged {
   bool has = false;
 };
@@ -154,7 +163,7 @@ struct Trace {
 };
 
 using Effect = std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled,
-                            DeliverMessages, SendOutcome, RequestDone, RequestRefused, PauseClient, QuorumChanged,
+                            DeliverMessages, SendOutcome, RequestDone, RequestRefused, PauseClient, LeaseGranted, QuorumChanged,
                             SuspicionChanged, MemberSlow, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
 
 /// Reused from step to step by the shell.

@@ -62,6 +62,7 @@ struct ClientJoin {
   std::string group;
   std::string member_name;
   GroupPolicy policy;
+  bool lease = false;  ///< F10: tell it its lease whenever it leads
 };
 
 struct ClientLeave {

@@ -56,6 +56,13 @@ namespace vsync::core {
   X(flaps_ignored, "section 9, LINK: a connection that breaks all the time counts as a connection")    \
   X(in_view_ignored, "C2: a send bound to a group view is delivered in a later one")                   \
   X(cold_anytime, "B2: a cold view is decided although holders are alive")                             \
+  X(lease_no_wait, "F10: a new leader's lease begins while the old one's may go on")                   \
+  X(lease_leaver_trusted, "F10: who left with its daemon is taken to have given up its lease")         \
+  X(lease_joiner_trusts, "F10: a joiner gives leases at once, though leaders before it are unknown")   \
+  X(lease_no_quorum, "F10: the own word is enough for a lease")                                        \
+  X(lease_from_answer, "F10: a lease counts from the answer to a heartbeat, not from its sending")     \
+  X(lease_by_wedged, "F10: members that have promised away the view still back its leases")            \
+  X(lease_by_witness, "F10, B4: a witness backs leases of a view that it has promised away")           \
   X(relay_forges, "section 13: the leader aggregates statements that were never made")
 
 enum class Mutant {

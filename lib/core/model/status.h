@@ -1,6 +1,7 @@
 // A snapshot of the core for `status` requests and metrics.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ struct NodeStatus {
   std::vector<MemberStatus> members;
   std::vector<MemberStatus> witnesses;  ///< B4; they have no rank
   std::vector<GroupViewPtr> groups;
+  std::map<GroupId, Time> leases;  ///< F10: of local clients that lead, until when
+  Time leader_lease{};             ///< of this daemon as leader of the view, 0 = none
   Stamp clock = 0;                 ///< Lamport clock
   std::size_t send_queue = 0;      ///< client messages not yet bound
   std::size_t unstable_bytes = 0;  ///< own bytes in the window

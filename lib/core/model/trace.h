@@ -62,6 +62,22 @@ struct GroupInstall {
   GroupViewPtr group_view;
 };
 
+/// F10: a local client is told that it leads the group called `group`, from now on until then, by the clock of its host.
+struct LeaseGranted {
+  std::string group;
+  ClientId client = 0;
+  std::uint64_t token = 0;
+  Time from{};
+  Time until{};
+};
+
+/// The client has given it up: it asked to leave.
+struct LeaseReleased {
+  std::string group;
+  ClientId client = 0;
+  Time at{};
+};
+
 /// C1: what the client was told. `view` and `first` name the binding, 0 if it was never bound.
 struct Fate {
   ClientId client = 0;
@@ -119,6 +135,6 @@ struct Step {
 };
 
 using Event = std::variant<Start, Install, Submit, Send, Deliver, GroupInstall, Fate, Left, Excluded, Suspected, Unsuspected,
-                           Promised, ValueAccepted, Decided, Step>;
+                           Promised, ValueAccepted, Decided, Step, LeaseGranted, LeaseReleased>;
 
 }  // namespace vsync::core::trace

@@ -83,6 +83,14 @@ void Node::Impl::install(const ViewPtr& view, const ViewPtr& base) {
   ordering_.install(view->members.size(), *view->rank_of(self));
   streams_.install(view, *view->rank_of(self), now_);
   detector_.watch(view->everybody(), now_);
+  contact_.install(view);
+  const bool goes_on_leading = base && base->leader() == self;
+  const bool first = view->starts_empty() && !view->cold;
+  if (view->leader() != self) {
+    leads_from_ = kNever;
+  } else if (!goes_on_leading) {
+    leads_from_ = first ? now_ : now_ + config_.limits.lease_wait();
+  }
   straggler_.reset();
 
   emit(Trace{trace::Install{view, previous, transitional, table_hash_}});

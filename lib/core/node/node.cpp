@@ -65,7 +65,8 @@ Time Node::Impl::next_deadline() const {
     return kNever;
   }
   const bool waiting = is_member() && !ordering_.wedged() && ordering_.blocker().has_value();
-  return std::min({detector_.next_deadline(), membership_.next_deadline(), streams_.next_deadline(waiting), drain_until_});
+  const Time lease = membership_.role() == Role::member ? groups_.leases().next_deadline() : kNever;
+  return std::min({detector_.next_deadline(), membership_.next_deadline(), streams_.next_deadline(waiting), drain_until_, lease});
 }
 
 // ---------------------------------------------------------------- time, links, storage
@@ -128,6 +129,7 @@ void Node::Impl::on(DatagramReceived& input) {
     forward_detector_effects();
     membership_.peer_state(heartbeat->pid, heartbeat->role, heartbeat->decided, now_);
     check_divergence(*heartbeat);
+    note_answer(*heartbeat);
   } else {
     detector_.on_datagram(input.datagram, now_, detected_);
     forward_detector_effects();
@@ -328,6 +330,8 @@ Heartbeat Node::Impl::own_heartbeat() const {
     heartbeat.view = membership_.view()->id();
     heartbeat.delivered_totals = ordering_.delivered_totals();
     heartbeat.delivery_hash = ordering_.delivery_hash();
+  } else if (heartbeat.role == Role::witness && (!membership_.promised() || mutant(Mutant::lease_by_witness))) {
+    heartbeat.view = heartbeat.decided;  // F10
   }
   return heartbeat;
 }
@@ -340,6 +344,11 @@ NodeStatus Node::Impl::status(Time now) const {
   status.decided = membership_.decided() ? membership_.decided()->id() : 0;
   status.has_quorum = has_quorum_;
   status.groups = groups_.views();
+  for (const auto& group : status.groups) {
+    if (const Time until = groups_.leases().until(group->group); until > now) {
+      status.leases[group->group] = until;
+    }
+  }
   status.send_queue = groups_.queued();
   status.health = detector_.health();
   status.counters = counters_;
@@ -365,6 +374,10 @@ NodeStatus Node::Impl::status(Time now) const {
   status.unstable_bytes = ordering_.unstable_bytes();
   if (const auto blocker = ordering_.blocker()) {
     status.blocker = view.members[*blocker].name;
+  }
+  if (membership_.role() == Role::member && now >= leads_from_) {
+    status.leader_lease = contact_.since(config_.self, now).value_or(Time{}) + config_.limits.lease;
+    status.leader_lease = status.leader_lease > now ? status.leader_lease : Time{};
   }
   for (auto& member : status.members) {
     member.received = ordering_.held()[member.rank];

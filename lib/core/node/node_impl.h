@@ -11,6 +11,7 @@
 #include "core/detector/detector.h"
 #include "core/groups/groups.h"
 #include "core/membership/membership.h"
+#include "core/node/contact.h"
 #include "core/node/node.h"
 #include "core/node/streams.h"
 #include "core/ordering/ordering.h"
@@ -96,6 +97,8 @@ class Node::Impl final : public MembershipHost {
   void check_slow_member();
   void acquit_straggler();
   void check_quorum();
+  void note_answer(const Heartbeat& heartbeat);
+  void renew_leases();
   void check_drained();
 
   void handle_loopback();
@@ -130,6 +133,8 @@ class Node::Impl final : public MembershipHost {
   std::uint64_t table_hash_ = 0;
   bool over_ = false;  ///< this incarnation has ended: excluded, left, refused or failed
   bool has_quorum_ = false;
+  Contact contact_;
+  Time leads_from_ = kNever;  ///< F10, for the leader of the daemon view: not before
   std::optional<Waiting> joining_;
   std::vector<Waiting> leaving_;
   std::vector<Eviction> evictions_;

@@ -169,6 +169,7 @@ void Node::Impl::on(EndOfTurn&) {
   if (!over_) {
     streams_.send_acks(ordering_, *effects_);
     check_drained();
+    renew_leases();
   }
 }
 
@@ -235,8 +236,8 @@ void Node::Impl::check_drained() {
 
 /// R11: two daemons that delivered equally many totals in a view delivered the same ones.
 void Node::Impl::check_divergence(const Heartbeat& heartbeat) {
-  if (!is_member() || heartbeat.view != membership_.view()->id() || heartbeat.delivered_totals != ordering_.delivered_totals() ||
-      heartbeat.delivery_hash == ordering_.delivery_hash()) {
+  if (!is_member() || heartbeat.role == Role::witness || heartbeat.view != membership_.view()->id() ||
+      heartbeat.delivered_totals != ordering_.delivered_totals() || heartbeat.delivery_hash == ordering_.delivery_hash()) {
     return;
   }
   refuse_input(heartbeat.pid, "HEARTBEAT", "its deliveries differ from ours");
@@ -300,6 +301,28 @@ void Node::Impl::check_quorum() {
     has_quorum_ = has;
     emit(QuorumChanged{has});
   }
+}
+
+/// F10: a member that is not wedged has promised our view away to nobody, so it had not when we sent the heartbeat it answers. A
+/// witness is never wedged, and names the view only while that holds.
+void Node::Impl::note_answer(const Heartbeat& heartbeat) {
+  const bool backs = heartbeat.role == Role::member || heartbeat.role == Role::witness ||
+                     (heartbeat.role == Role::wedged && mutant(Mutant::lease_by_wedged));
+  if (!is_member() || !backs || heartbeat.view != membership_.view()->id()) {
+    return;
+  }
+  if (const auto sent = detector_.sent_at(heartbeat.echo_counter)) {
+    contact_.answered(heartbeat.pid, mutant(Mutant::lease_from_answer) ? now_ : *sent);
+  }
+}
+
+void Node::Impl::renew_leases() {
+  auto& leases = groups_.leases();
+  leases.end_of_turn(now_, *effects_);
+  if (membership_.role() != Role::member || !leases.due(now_)) {
+    return;
+  }
+  leases.grant(contact_.since(config_.self, now_).value_or(now_ - config_.limits.lease), now_, *effects_);
 }
 
 void Node::Impl::refuse_input(const Pid& peer, std::string_view frame, std::string_view why) {

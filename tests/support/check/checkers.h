@@ -22,6 +22,8 @@ void group_views(const History& history, Report& report);        ///< G5, C4
 void group_messages(const History& history, Report& report);     ///< same messages between two group views
 void receipts(const History& history, Report& report);           ///< D4, positions, undamaged bodies, as applications see them
 
+void leases(const History& history, Report& report);  ///< F10: one leader at a time
+
 /// All of the above.
 void safety(const History& history, Report& report);
 

@@ -18,6 +18,7 @@ void safety(const History& history, Report& report) {
   group_views(history, report);
   group_messages(history, report);
   receipts(history, report);
+  leases(history, report);
 }
 
 void everything_delivered(const History& history, const Ending& ending, Report& report) {

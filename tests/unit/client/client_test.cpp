@@ -36,6 +36,7 @@ struct Recorder : Handler {
     sent.push_back(outcome);
     outcomes += outcome.count;
   }
+  void on_lease(const Lease& lease) override { leases.push_back(lease); }
   void on_excluded(std::string_view group, std::string_view why) override {
     excluded.push_back(std::string(group) + ": " + std::string(why));
   }
@@ -44,6 +45,7 @@ struct Recorder : Handler {
   std::vector<GroupView> views;
   std::vector<std::string> messages;
   std::vector<Sent> sent;
+  std::vector<Lease> leases;
   std::vector<std::string> excluded;
   std::vector<std::string> connections;
   std::uint64_t outcomes = 0;
@@ -130,6 +132,28 @@ TEST_CASE("join, send, hear, leave") {
   CHECK(status->name == "alpha");
   CHECK(status->has_quorum);
   CHECK(status->view == 5);
+}
+
+TEST_CASE("a leader that wants to know is told until when, and gives its lease up by leaving") {
+  Fixture fixture;
+  auto& [dir, path, daemon, recorder, client] = fixture;
+  const auto ahead = BootClock::now() + 600s;
+  daemon.run([&](FakeDaemon& d) { d.lease_until = ahead.time_since_epoch(); });
+  REQUIRE(client.join("quiet"));
+  CHECK(client.lease_until("quiet") < BootClock::now());
+  const auto view = client.join("g", {.lease = true});
+  REQUIRE(view);
+  REQUIRE(poll_until(client, [&, &leases = recorder.leases] { return !leases.empty(); }));
+  CHECK(recorder.leases.size() == 1);
+  CHECK(recorder.leases[0].group == "g");
+  CHECK(recorder.leases[0].token == view->token);
+  CHECK(recorder.leases[0].length == 700s);
+  CHECK(client.lease_until("g") == ahead);
+  daemon.run([](FakeDaemon& d) { d.exclude("test"); });
+  REQUIRE(poll_until(client, [&, &excluded = recorder.excluded] { return !excluded.empty(); }));
+  CHECK(client.lease_until("g") == ahead);  // nobody else has it yet
+  static_cast<void>(client.leave("g"));
+  CHECK(client.lease_until("g") < BootClock::now());
 }
 
 TEST_CASE("many messages travel in few frames, and every one gets its outcome") {

@@ -133,7 +133,7 @@ TEST_CASE("parts of the status") {
   CHECK_THAT(fixture.run({"members"}), StartsWith("RANK"));
   CHECK_THAT(fixture.run({"--json", "members"}), StartsWith(R"({"members":[{"node":1)"));
   CHECK(fixture.run({"leader"}) == "alpha (node 1) leads view 5: this one\n");
-  CHECK(fixture.run({"leader", "--json"}) == R"({"node":1,"name":"alpha","view":5,"self":true})"
+  CHECK(fixture.run({"leader", "--json"}) == R"({"node":1,"name":"alpha","view":5,"self":true,"lease_until_us":0})"
                                              "\n");
   CHECK(fixture.run({"groups"}) == "no group has members\n");
   CHECK_THAT(fixture.run({"group", "g"}, 1), Contains("no group 'g' has members"));

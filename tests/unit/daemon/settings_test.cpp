@@ -158,6 +158,7 @@ TEST_CASE("several event logs, each with a format of its own") {
 }
 
 TEST_CASE("settings that contradict each other are refused") {
+  CHECK(why_refused({"--lease", "200ms"}).find("lease: '200ms' is not within") != std::string::npos);
   CHECK(why_refused({"--suspect-after", "200ms", "--heartbeat-interval", "150ms"}).find("heartbeat-interval") !=
         std::string::npos);
   CHECK_FALSE(why_refused({"--voter", "1"}).empty());

@@ -323,7 +323,8 @@ TEST_CASE("watchers get the present state first, then what changes") {
   CHECK_THAT(watcher.read_line().value(), Contains(R"("watch":{})"));
   CHECK_THAT(watcher.read_line().value(), Contains(R"({"event":{"view":{"view":5)"));
   CHECK_THAT(watcher.read_line().value(), Contains(R"({"event":{"quorum":{"has":true}}})"));
-  CHECK_THAT(watcher.read_line().value(), Contains(R"("leader":{"node":1,"name":"alpha","view":5,"self":true})"));
+  CHECK_THAT(watcher.read_line().value(),
+             Contains(R"("leader":{"node":1,"name":"alpha","view":5,"self":true,"lease_until_us":0})"));
   CHECK_THAT(watcher.read_line().value(), Contains(R"("group":"known")"));
   fixture.daemon.run([](FakeDaemon& daemon) {
     auto next = std::make_shared<core::View>(*daemon.state.view);

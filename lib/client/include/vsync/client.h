@@ -99,6 +99,24 @@ struct GroupView {
   bool total_only = false;
 };
 
+/// The clock of leases: CLOCK_BOOTTIME, which goes on while the host is suspended and which nobody sets.
+struct VSYNC_API BootClock {
+  using duration = std::chrono::microseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<BootClock>;
+  static constexpr bool is_steady = true;
+  static time_point now() noexcept;
+};
+
+/// This client leads the group and may act so until `until`, without asking anybody: no other member gets a lease before.
+struct Lease {
+  std::string group;
+  std::uint64_t token = 0;  ///< of the group view
+  BootClock::time_point until;
+  BootClock::duration length{};  ///< of a fresh lease
+};
+
 /// Messages of one sender, next to each other in the order. Everything in it is valid during the callback only.
 struct Delivery {
   std::string_view group;
@@ -166,6 +184,9 @@ class VSYNC_API Handler {
 
   virtual void on_view(const GroupView& view);
   virtual void on_messages(const Delivery& delivery);
+  /// With JoinOptions::lease, again and again while this client leads and its daemon has a quorum. Nothing tells the end of a
+  /// lease: look at the clock.
+  virtual void on_lease(const Lease& lease);
   virtual void on_sent(const Sent& sent);
   /// In the group no more: the daemon was excluded, or the connection is lost. With Options::rejoin a view follows by itself.
   virtual void on_excluded(std::string_view group, std::string_view why);
@@ -195,6 +216,7 @@ struct Options {
 struct JoinOptions {
   std::string member_name = {};
   bool total_only = false;  ///< the group refuses fifo and causal; joins are faster
+  bool lease = false;       ///< be told when this client leads, and until when: on_lease, lease_until
 };
 
 struct SendOptions {
@@ -232,6 +254,11 @@ class VSYNC_API Client {
   Expected<GroupView> join(std::string_view group, JoinOptions options = {}, std::optional<Milliseconds> timeout = {});
   /// Waits until the view without this client is installed; messages before it are still delivered.
   Expected<Done> leave(std::string_view group, std::optional<Milliseconds> timeout = {});
+
+  /// The end of this client's lease as the leader of the group; long ago if it has none. It may act as leader while
+  /// BootClock::now() is before it - look right before each act, and leave time for the act itself. leave() gives it up, a lost
+  /// connection or an exclusion do not end it early.
+  [[nodiscard]] BootClock::time_point lease_until(std::string_view group) const;
 
   /// Accepts a message for sending and never waits. Its outcome comes by on_sent. It leaves with the next call of poll, run or
   /// one that waits, or when a batch is full. Failure: would_block (too much without outcome), too_large, disconnected.
