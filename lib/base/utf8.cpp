@@ -1,5 +1,6 @@
 #include "base/utf8.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace vsync {
@@ -28,7 +29,9 @@ std::optional<char32_t> take_code_point(std::string_view& rest) {
 
 bool valid_utf8(std::string_view text) {
   while (!text.empty()) {
-    if (!take_code_point(text)) {
+    const auto ascii = std::find_if(text.begin(), text.end(), [](char letter) { return (letter & 0x80) != 0; }) - text.begin();
+    text.remove_prefix(static_cast<std::size_t>(ascii));  // most of a text, and a large one must not take long
+    if (!text.empty() && !take_code_point(text)) {
       return false;
     }
   }

@@ -52,7 +52,6 @@ Plan draw(const RunOptions& options, Rng& rng) {
   limits.client_queue_bytes = one_of<std::size_t>(rng, {4000, 100'000});
   limits.max_run_bytes = one_of<std::size_t>(rng, {200, 1000, 1000, 20'000, 100'000});
   limits.max_message = limits.max_run_bytes * 6;
-  limits.window_bytes = std::max(limits.window_bytes, limits.max_message);
   limits.client_queue_bytes = std::max(limits.client_queue_bytes, limits.max_message);
   limits.ack_direct_max = one_of<std::size_t>(rng, {2, 16, 16});
   limits.kept_views = one_of<std::size_t>(rng, {2, 16});

@@ -53,14 +53,27 @@ void ClientQueues::push(Client& client, Queued queued, const GroupTable& table, 
   done_with(client, table);
 }
 
-std::pair<Client*, Queued> ClientQueues::pop(Effects& effects) {
+Client& ClientQueues::take_turn() {
   auto& client = clients_.at(turn_.front());
   turn_.pop_front();
   client.in_turn = false;
+  return client;
+}
+
+Queued ClientQueues::pop(Client& client, Effects& effects) {
   auto queued = std::move(client.queue.front());
   client.queue.pop_front();
   account(client, queued, false, effects);
-  return {&client, std::move(queued)};
+  return queued;
+}
+
+void ClientQueues::restart_large() {
+  for (auto& [id, client] : clients_) {
+    auto* send = client.queue.empty() ? nullptr : std::get_if<QueuedSend>(&client.queue.front());
+    if (send != nullptr && !mutant(Mutant::large_goes_on)) {
+      send->bound = 0;
+    }
+  }
 }
 
 void ClientQueues::done_with(Client& client, const GroupTable& table) {

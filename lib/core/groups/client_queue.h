@@ -23,6 +23,7 @@ struct QueuedSend {
   bool text = false;
   std::uint64_t in_view = 0;
   Piece piece;
+  std::size_t bound = 0;  ///< bytes of a large message that went out as fragments in this view
 };
 
 /// G2: the client is gone; its groups are left after what it had sent.
@@ -59,12 +60,16 @@ class ClientQueues {
   void push(Client& client, Queued queued, const GroupTable& table, Effects& effects);
   /// Whether anybody's turn can come now.
   [[nodiscard]] bool ready() const { return !turn_.empty(); }
-  /// Whose turn it is, and what it wants. Only when ready(). Call done_with() when it is bound or refused.
-  std::pair<Client*, Queued> pop(Effects& effects);
+  /// Whose turn it is: what is at the front of its queue may be bound. Only when ready(). Call done_with() afterwards.
+  Client& take_turn();
+  /// Takes what is at the front of its queue.
+  Queued pop(Client& client, Effects& effects);
   /// The client goes to the end of the line, if it has more that may be bound.
   void done_with(Client& client, const GroupTable& table);
   /// A group began or ended a flush, or a change in flight took effect: who waits for nothing any more gets in line.
   void rearrange(const GroupTable& table);
+  /// V11: everybody has dropped the beginnings of large messages. They start anew.
+  void restart_large();
 
   [[nodiscard]] std::size_t messages() const { return messages_; }  ///< in all queues
   [[nodiscard]] bool empty() const { return queued_ == 0; }

@@ -1,5 +1,6 @@
 #include "core/groups/groups.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -14,7 +15,7 @@ Groups::Groups(const Pid& self, const Limits& limits, bool trace)
       trace_(trace),
       queues_(self, limits.client_queue_bytes),
       leases_(limits, trace),
-      fragments_(limits.max_message) {}
+      fragments_(std::max(limits.max_message, kLargestMessage)) {}
 
 // ---------------------------------------------------------------- delivery
 
@@ -120,6 +121,9 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
   }
   lead(*view, ordered);
   queues_.rearrange(table_);
+  if (view->members.empty()) {
+    fragments_.forget(view->group);
+  }
   if (auto early = early_.extract(view->group); !early.empty()) {
     for (const auto& held : early.mapped()) {
       deliver_data(held.sender, held.run, effects);
@@ -153,6 +157,7 @@ void Groups::install(const View& view, Effects& effects) {
   if (!mutant(Mutant::fragments_survive)) {
     fragments_.clear();
   }
+  queues_.restart_large();
   if (mutant(Mutant::queue_lost)) {
     queues_ = ClientQueues(self_, limits_.client_queue_bytes);
   }

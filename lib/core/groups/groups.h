@@ -33,8 +33,8 @@ class Groups {
   // ---- sending
   /// Is there something to bind? (Not messages of a group that is flushing, G4.)
   [[nodiscard]] bool ready() const;
-  /// The next thing to bind: one run, all fragments of one large message, or all leaves of a client that is gone. They must be
-  /// bound in this step. Only when ready(). Empty when everything that waited had to be refused (effects say so).
+  /// The next thing to bind: one run, which may be a fragment of a large message, or all leaves of a client that is gone. They
+  /// must be bound in this step. Only when ready(). Empty when everything that waited had to be refused (effects say so).
   std::vector<Run> next(Effects& effects);
   /// What next() returned was bound in `view`; outcomes follow from deliveries and stability. D is for the trace.
   void bound(const std::vector<RunPtr>& runs, ViewId view, Rank rank, const Counts& delivered, Effects& effects);
@@ -83,6 +83,9 @@ class Groups {
   [[nodiscard]] std::optional<Refusal> refusal(const Client& client, const QueuedSend& send) const;
   template <typename Request>
   void submit(Request request, Effects& effects);
+  void prepare_turn(std::vector<Run>& runs, Effects& effects);
+  bool prepare_fragment(const Client& client, QueuedSend& send, std::vector<Run>& runs);
+  [[nodiscard]] Run run_of(const Client& client, const QueuedSend& send) const;
   void prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Effects& effects);
   void prepare(Client& client, const ClientJoin& join, std::vector<Run>& runs, Effects& effects);
   void prepare(Client& client, const ClientLeave& leave, std::vector<Run>& runs, Effects& effects);

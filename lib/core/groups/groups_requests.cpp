@@ -157,18 +157,57 @@ std::vector<Run> Groups::next(Effects& effects) {
     add(std::move(run), 0, 0, runs);
   }
   while (runs.empty() && queues_.ready()) {
-    auto [client, queued] = queues_.pop(effects);
-    const auto id = client->id;
-    std::visit([&, &who = *client](auto& request) { prepare(who, std::move(request), runs, effects); }, queued);
-    if (client = queues_.find(id); client != nullptr) {
-      queues_.done_with(*client, table_);
-    }
+    prepare_turn(runs, effects);
   }
   return runs;
 }
 
+void Groups::prepare_turn(std::vector<Run>& runs, Effects& effects) {
+  auto& client = queues_.take_turn();
+  auto* send = std::get_if<QueuedSend>(&client.queue.front());
+  if (send != nullptr && prepare_fragment(client, *send, runs)) {
+    queues_.done_with(client, table_);
+    return;
+  }
+  const auto id = client.id;
+  auto queued = queues_.pop(client, effects);
+  std::visit([&](auto& request) { prepare(client, std::move(request), runs, effects); }, queued);
+  if (auto* still = queues_.find(id)) {
+    queues_.done_with(*still, table_);
+  }
+}
+
+/// One fragment a turn, so that a large message does not stand in the way of other clients. False: it is none, or it cannot go
+/// on, or only its last fragment is left, which takes it from the queue. What has begun goes on to the end, whatever becomes of
+/// the group's view: the place of the last fragment decides, at all daemons alike.
+bool Groups::prepare_fragment(const Client& client, QueuedSend& send, std::vector<Run>& runs) {
+  const auto left = send.piece.body.size() - send.bound;
+  if (!send.piece.large || left <= limits_.max_run_bytes || (send.bound == 0 && refusal(client, send)) ||
+      (send.bound > 0 && table_.find(send.group) == nullptr)) {
+    return false;
+  }
+  auto run = run_of(client, send);
+  send.group = run.group;
+  run.body = send.piece.body.part(send.bound, limits_.max_run_bytes);
+  send.bound += limits_.max_run_bytes;
+  add(std::move(run), send.request, 0, runs);
+  return true;
+}
+
+Run Groups::run_of(const Client& client, const QueuedSend& send) const {
+  Run run;
+  run.count = send.piece.count;
+  run.service = send.service;
+  run.flags = (send.text ? Run::kText : 0) | (send.piece.large ? Run::kFragment : 0);
+  run.group = send.group != 0 ? send.group : table_.find(send.name)->id;
+  run.client = client.id;
+  run.in_view = send.in_view;
+  return run;
+}
+
 void Groups::prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Effects& effects) {
-  if (const auto why = refusal(client, send); why) {
+  const bool goes_on = send.bound > 0 && table_.find(send.group) != nullptr;
+  if (const auto why = goes_on ? std::nullopt : refusal(client, send); why) {
     OwnRun never_bound;
     never_bound.client = client.id;
     never_bound.request = send.request;
@@ -176,28 +215,10 @@ void Groups::prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Ef
     answer(never_bound, Outcome::not_delivered, why->code, effects);
     return;
   }
-  Run run;
-  run.count = send.piece.count;
-  run.service = send.service;
-  run.flags = send.text ? Run::kText : 0;
-  run.group = send.group != 0 ? send.group : table_.find(send.name)->id;
-  run.client = client.id;
-  run.in_view = send.in_view;
-  if (!send.piece.large) {
-    run.body = std::move(send.piece.body);
-    add(std::move(run), send.request, send.piece.count, runs);
-    return;
-  }
-  run.flags |= Run::kFragment;
-  const auto& message = send.piece.body;
-  for (std::size_t at = 0; at < message.size(); at += limits_.max_run_bytes) {
-    const auto size = std::min(limits_.max_run_bytes, message.size() - at);
-    const bool last = at + size == message.size();
-    auto fragment = run;
-    fragment.flags |= last ? Run::kLastFragment : 0;
-    fragment.body = message.part(at, size);
-    add(std::move(fragment), send.request, last ? 1 : 0, runs);
-  }
+  auto run = run_of(client, send);
+  run.flags |= send.piece.large ? Run::kLastFragment : 0;
+  run.body = send.piece.body.part(send.bound, send.piece.body.size() - send.bound);
+  add(std::move(run), send.request, send.piece.count, runs);
 }
 
 void Groups::prepare(Client& client, const ClientJoin& join, std::vector<Run>& runs, Effects& effects) {
@@ -280,14 +301,12 @@ void Groups::own_delivered(const Run& run, std::uint64_t position, Effects& effe
   auto own = bound_.front();
   bound_.pop_front();
   own.position = position;
-  if (own.requests > 0 && own.service == Service::total) {
-    if (position > 0) {
-      answer(own, Outcome::delivered, {}, effects);
-    } else {
-      own.view = own.first =
-          0;  // its place in the order is behind the group view it was for, or the group's last: it went to nobody
-      answer(own, Outcome::not_delivered, table_.find(run.group) == nullptr ? "no_such_group" : "wrong_view", effects);
-    }
+  const bool to_nobody = position == 0;  // its place is behind the group view it was for, or the group's last
+  if (own.requests > 0 && to_nobody) {
+    own.view = own.first = 0;
+    answer(own, Outcome::not_delivered, table_.find(run.group) == nullptr ? "no_such_group" : "wrong_view", effects);
+  } else if (own.requests > 0 && own.service == Service::total) {
+    answer(own, Outcome::delivered, {}, effects);
   } else if (own.requests > 0 && own.last <= stable_) {
     answer(own, Outcome::delivered, {}, effects);
   } else if (own.requests > 0) {

@@ -10,7 +10,7 @@
 
 namespace vsync::core {
 
-/// All fragments of a message are bound in one step and delivered with nothing of their client to this group in between.
+/// All fragments of a message are bound in one view and delivered with nothing of their client to this group in between.
 class Reassembly {
  public:
   explicit Reassembly(std::size_t max_message) : max_message_(max_message) {}
@@ -19,6 +19,10 @@ class Reassembly {
   std::optional<Slice> add(const Pid& sender, const Run& fragment);
   /// V11: everybody drops the beginnings of messages whose rest is not in the cut.
   void clear() { partial_.clear(); }
+  /// The group is gone: what was on its way to it ends nowhere.
+  void forget(GroupId group) {
+    std::erase_if(partial_, [&](const auto& entry) { return std::get<GroupId>(entry.first) == group; });
+  }
   [[nodiscard]] std::size_t size() const { return partial_.size(); }  ///< unfinished messages
 
  private:

@@ -20,6 +20,9 @@ struct AcceptorRecord {
   std::optional<AcceptedValue> accepted;  ///< P2, of the same instance
 };
 
+/// What every daemon delivers, whatever it takes from its own clients.
+inline constexpr std::size_t kLargestMessage = std::size_t{64} << 20U;
+
 /// Bounds and times (section 17). Defaults are for a LAN.
 struct Limits {
   Duration heartbeat = std::chrono::milliseconds(100);
@@ -37,7 +40,7 @@ struct Limits {
   std::size_t window_bytes = std::size_t{4} << 20U;        ///< W_bytes, own unstable bytes
   std::size_t window_messages = 65536;                     ///< W_msgs, own unstable messages (runs make them cheap)
   std::size_t client_queue_bytes = std::size_t{1} << 20U;  ///< accepted but unbound bytes of one client before it is paused
-  std::size_t max_message = std::size_t{4} << 20U;         ///< larger sends are refused
+  std::size_t max_message = kLargestMessage;               ///< larger sends of own clients are refused
   std::size_t max_run_bytes = std::size_t{128} << 10U;     ///< larger messages are cut into fragments of this size
   std::size_t max_members = 64;
   std::size_t ack_direct_max = 16;  ///< above this many members acknowledgements are relayed by the leader

@@ -46,6 +46,7 @@ namespace vsync::core {
   X(ghost_member, "G2: clients of an excluded daemon stay in their groups")                            \
   X(token_not_increasing, "C4: the token restarts with every view")                                    \
   X(fragments_survive, "V11: partial fragments are kept across a view change")                         \
+  X(large_goes_on, "V11: a large message goes on in the next view where it stopped in the old one")    \
   X(resume_from_zero, "R9: LINKUP re-sends from the wrong place")                                      \
   X(persist_barrier, "P1: PROMISE leaves before the promise is durable")                               \
   X(prevote_always, "V2: every member says yes to every pre-vote")                                     \

@@ -246,7 +246,7 @@ TEST_CASE("large batches are cut at message boundaries, large messages into frag
     std::size_t runs, bytes;
     std::uint32_t count;
   };
-  const std::vector<Row> expected = {{1, 98, 2}, {1, 100, 1}, {1, 97, 1}, {1, 4, 1}, {3, 250, 1}};
+  const std::vector<Row> expected = {{1, 98, 2}, {1, 100, 1}, {1, 97, 1}, {1, 4, 1}, {1, 100, 1}, {1, 100, 1}, {1, 50, 1}};
   Groups copy = daemon.groups;
   Effects ignored;
   std::size_t i = 0;
@@ -259,13 +259,13 @@ TEST_CASE("large batches are cut at message boundaries, large messages into frag
     for (const auto& run : runs) {
       bytes += run.body.size();
       CHECK(run.body.size() <= 100);
-      const bool fragment = i == 2 || i == 4;
-      CHECK(run.flags ==
-            (Run::kText | (fragment ? Run::kFragment : 0) | (fragment && &run == &runs.back() ? Run::kLastFragment : 0)));
+      const bool fragment = i == 2 || i >= 4;
+      const bool last = i == 2 || i == 6;
+      CHECK(run.flags == (Run::kText | (fragment ? Run::kFragment : 0) | (last ? Run::kLastFragment : 0)));
       bound.push_back(std::make_shared<Run>(run));
       std::const_pointer_cast<Run>(bound.back())->first = ++seq;
     }
-    CHECK(runs.size() == (i == 2 ? 1 : expected[i].runs));
+    CHECK(runs.size() == expected[i].runs);
     CHECK(bytes == expected[i].bytes);
     CHECK(runs.front().count == expected[i].count);
     copy.bound(bound, 1, 0, {}, ignored);
@@ -307,19 +307,79 @@ TEST_CASE("V11: the beginning of a message whose rest is lost is dropped by all 
   CHECK(cluster[1].groups.table_hash() == cluster[3].groups.table_hash());
 }
 
-TEST_CASE("a fragmented message above the limit is dropped whole") {
+TEST_CASE("V11: a large message that a view change cut in two starts anew, whole, and once") {
   auto cluster = with_groups(small_limits());
+  cluster[2].join(1, "g");
+  cluster.settle();
   cluster[1].take();
-  Run run;
-  run.group = cluster[1].groups.views().front()->group;
-  run.client = 5;
-  run.body = Slice::copy_of(std::string(600, 'x'));
-  for (const auto last : {false, true, true}) {
-    run.flags = static_cast<std::uint8_t>(Run::kFragment | (last ? Run::kLastFragment : 0));
-    CHECK(cluster[1].effects.empty());
-    cluster[1].groups.deliver(pid(2), std::make_shared<Run>(run), cluster[1].effects);
+  cluster[2].take();
+  cluster[2].send(1, "g", Service::total, {std::string(300, 'x')}, 10);
+  cluster.bind_one(cluster[2]);
+  cluster.deliver_all(cluster[1]);
+  cluster.change_view({}, 0);
+  cluster.settle();
+  for (const NodeId node : {1u, 2u}) {
+    CHECK(only<DeliverMessages>(cluster[node].effects).body.view() == body_of({std::string(300, 'x')}).view());
   }
-  CHECK(only<DeliverMessages>(cluster[1].effects).body.size() == 604);
+  CHECK(only<SendOutcome>(cluster[2].effects).outcome == Outcome::delivered);
+}
+
+TEST_CASE("a large message does not stand in the way of other clients") {
+  auto cluster = with_groups(small_limits());
+  auto& daemon = cluster[1];
+  daemon.send(1, "g", Service::total, {std::string(500, 'x')});
+  daemon.send(1, "g", Service::total, {"after it"});
+  daemon.send(2, "t", Service::total, {"small"});
+  daemon.send(3, "g", Service::total, {"small too"});
+  cluster.settle();
+  std::vector<std::size_t> order;
+  for (const auto& message : all<DeliverMessages>(daemon.effects)) {
+    order.push_back(message.body.size() - 4);
+  }
+  CHECK(order == std::vector<std::size_t>{5, 9, 500, 8});
+}
+
+TEST_CASE("a large message ends nowhere when its group is gone before its end") {
+  auto cluster = with_groups(small_limits());
+  auto& daemon = cluster[1];
+  daemon.send(2, "g", Service::total, {std::string(500, 'x')}, 7);
+  cluster.bind_one(daemon);
+  daemon.leave(1, "g");
+  cluster.bind_one(daemon);
+  cluster.bind_one(daemon);
+  cluster.deliver_all(daemon);  // the leave starts a flush
+  cluster.settle();
+  CHECK(all<DeliverMessages>(daemon.effects).empty());
+  const auto outcome = only<SendOutcome>(daemon.effects);
+  CHECK(outcome.outcome == Outcome::not_delivered);
+  CHECK(outcome.code == "no_such_group");
+  CHECK(outcome.request == 7);
+}
+
+TEST_CASE("C2: a large message bound to a group view that ends before it does is delivered to nobody") {
+  const auto service = GENERATE(Service::total, Service::fifo);
+  auto cluster = with_groups(small_limits());
+  auto& daemon = cluster[1];
+  daemon.send(1, "g", service, {std::string(500, 'x')}, 7, token_of(cluster, "g"));
+  cluster.bind_one(daemon);
+  cluster[2].join(1, "g");
+  cluster.bind_one(cluster[2]);
+  cluster.deliver_all(daemon);
+  cluster.settle();
+  CHECK(all<DeliverMessages>(daemon.effects).empty());
+  CHECK(all<DeliverMessages>(cluster[2].effects).empty());
+  CHECK(only<SendOutcome>(daemon.effects).code == "wrong_view");
+}
+
+TEST_CASE("a fragmented message above what all deliver is dropped whole") {
+  Reassembly fragments(1000);
+  Run run;
+  run.body = Slice::copy_of(std::string(600, 'x'));
+  for (const auto last : {false, true}) {
+    run.flags = static_cast<std::uint8_t>(Run::kFragment | (last ? Run::kLastFragment : 0));
+    CHECK(!fragments.add(pid(2), run));
+  }
+  CHECK(fragments.add(pid(2), run)->size() == 604);
 }
 
 TEST_CASE("clients are served in turn") {
