@@ -22,6 +22,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::uint16_t kPort = 7475;
+constexpr std::size_t kClientBacklog = std::size_t{64} << 20U;  // of one client, beside one largest message
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -190,7 +191,8 @@ void set_control(io::ControlOptions& control, const engine::Options& options, co
   control.limits.max_backlog = *parse_size(settings.text("client-backlog"));
   control.limits.max_in_flight = options.limits.client_queue_bytes;
   control.limits.max_frame = options.limits.max_message + 65536;
-  control.limits.max_line = 2 * control.limits.max_frame;
+  control.limits.max_output = kClientBacklog + options.limits.max_message;
+  control.limits.large_frames = 2 * options.limits.max_message;
 }
 
 Result<void> set_discovery(engine::Options& options, const Settings& settings) {
@@ -238,6 +240,9 @@ Result<engine::Options> make_options(const Settings& settings) {
   if (*parse_size(settings.text("client-backlog")) < options.limits.max_message) {
     return fail("client-backlog (" + settings.text("client-backlog") + ") must hold the largest message: max-message is " +
                 settings.text("max-message"));
+  }
+  if (options.limits.max_message > core::kLargestMessage) {
+    return fail("max-message: '" + settings.text("max-message") + "' is more than the 64MiB that every daemon delivers");
   }
   if (options.limits.max_message == 0 || options.limits.client_queue_bytes == 0) {
     return fail("max-message and client-queue must not be 0");

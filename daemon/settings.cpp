@@ -167,7 +167,7 @@ constexpr std::array kDefinitions{
                "bytes that wait for all clients together before the one with the most is disconnected"},
     Definition{"busy-poll", "", Kind::value, "0s", duration,
                "stay awake so long after each message, up to 1s: less latency, at the price of a processor; 0s = off"},
-    Definition{"max-message", "", Kind::value, "4MiB", size, "largest message, equal in the whole cluster"},
+    Definition{"max-message", "", Kind::value, "64MiB", size, "largest message taken from clients; up to 64MiB"},
     Definition{"log-level", "", Kind::list, "info", level, "[SUBSYSTEM=]LEVEL; may be repeated"},
     Definition{"log-file", "", Kind::list, "", any, "also log to this file; may be repeated"},
     Definition{"event-log", "", Kind::list, "", any,

@@ -21,6 +21,7 @@ namespace {
 constexpr milliseconds kFirstPause{50};
 constexpr std::chrono::hours kLongestWait{24};
 constexpr int kReadsPerTurn = 16;
+constexpr std::size_t kKeep = std::size_t{4} << 20U;  // bytes of a frame whose memory is kept for the next
 
 /// Waits with the clock's precision, or with that of milliseconds where the kernel is older than 5.11.
 int wait_for_events(int epoll, std::span<epoll_event> events, std::chrono::nanoseconds timeout) {
@@ -202,6 +203,9 @@ void Client::Impl::read() {
         return;
       }
       handle(reply_);
+      if (frame->size() > kKeep) {
+        reply_ = {};
+      }
       if (socket_.fd() < 0) {
         return;
       }

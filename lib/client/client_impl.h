@@ -111,7 +111,7 @@ class Client::Impl {
   bool in_event_loop_ = false;  ///< of the application
   bool in_callback_ = false;
   bool stopped_ = false;
-  std::size_t max_message_ = std::size_t{4} << 20U;
+  std::size_t max_message_ = 0;  ///< as the daemon says
   Milliseconds pause_{0};
   std::string lost_why_ = "not connected yet";
   std::string closing_why_;

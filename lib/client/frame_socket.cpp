@@ -14,9 +14,10 @@ namespace vsync {
 namespace {
 
 constexpr std::size_t kHead = 4;
-constexpr std::size_t kMaxFrame = std::size_t{64} << 20U;  // more is no daemon of ours
+constexpr std::size_t kMaxFrame = std::size_t{65} << 20U;  // more is no daemon of ours
 constexpr std::size_t kRead = std::size_t{256} << 10U;     // one read
 constexpr std::size_t kForget = std::size_t{1} << 20U;     // written bytes kept in front of unwritten ones
+constexpr std::size_t kKeep = std::size_t{4} << 20U;       // memory kept for later
 
 std::uint32_t big_endian(const char* bytes) {
   std::uint32_t value = 0;
@@ -89,17 +90,27 @@ FrameSocket::Progress FrameSocket::write() {
   }
   output_.clear();
   written_ = 0;
+  if (output_.capacity() > kKeep) {
+    output_.shrink_to_fit();
+  }
   return Progress::done;
 }
 
 FrameSocket::Progress FrameSocket::read() {
   if (used_ == got_) {
     used_ = got_ = 0;
+    if (input_.size() > kKeep) {
+      input_ = {};
+    }
   }
   if (input_.size() - got_ < kRead) {
-    std::memmove(input_.data(), input_.data() + used_, got_ - used_);
-    got_ -= std::exchange(used_, 0);
-    input_.resize(std::max(input_.size(), got_ + kRead));
+    if (used_ > 0) {
+      std::memmove(input_.data(), input_.data() + used_, got_ - used_);
+      got_ -= std::exchange(used_, 0);
+    }
+    if (input_.size() - got_ < kRead) {
+      input_.resize(std::max(got_ + kRead, std::min(2 * got_, kMaxFrame + kRead)));  // doubling keeps the copying linear
+    }
   }
   const std::size_t space = input_.size() - got_;
   const ssize_t got = ::recv(fd_, input_.data() + got_, space, MSG_DONTWAIT);

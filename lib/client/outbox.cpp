@@ -49,36 +49,44 @@ Ticket Outbox::add(FrameSocket& socket, std::string_view group, std::string_view
   const auto size = message.size();
   const char head[] = {static_cast<char>(size), static_cast<char>(size >> 8U), static_cast<char>(size >> 16U),
                        static_cast<char>(size >> 24U)};
+  bytes_ += cost(message);
+  if (cost(message) > batch_bytes_) {  // a frame of its own, without another copy
+    append_frame(socket, {head, sizeof head}, message, 1);
+    return next_ - 1;
+  }
   body_.append(head, sizeof head);
   body_ += message;
   ++body_count_;
-  bytes_ += cost(message);
   return next_ + body_count_ - 1;
 }
 
 void Outbox::close_batch(FrameSocket& socket) {
-  if (body_count_ == 0) {
-    return;
+  if (body_count_ > 0) {
+    append_frame(socket, body_, {}, std::exchange(body_count_, 0));
+    body_.clear();
   }
+}
+
+void Outbox::append_frame(FrameSocket& socket, std::string_view body, std::string_view last, std::uint32_t count) {
+  const std::size_t size = body.size() + last.size();
   // The body goes last, so that it need not pass through a protobuf message.
   pb::SendBatch fields;
   fields.set_group(group_);
   fields.set_service(to_proto(options_.service));
-  fields.set_count(body_count_);
+  fields.set_count(count);
   fields.set_text(options_.text);
   fields.set_in_view(options_.in_view);
   pb::Request request;
   request.set_id(next_);
-  const std::string head = fields.SerializeAsString() + field_head(pb::SendBatch::kBodyFieldNumber, body_.size());
-  const std::string start =
-      request.SerializeAsString() + field_head(pb::Request::kSendBatchFieldNumber, head.size() + body_.size());
-  socket.append_head(start.size() + head.size() + body_.size());
+  const std::string head = fields.SerializeAsString() + field_head(pb::SendBatch::kBodyFieldNumber, size);
+  const std::string start = request.SerializeAsString() + field_head(pb::Request::kSendBatchFieldNumber, head.size() + size);
+  socket.append_head(start.size() + head.size() + size);
   socket.append_raw(start);
   socket.append_raw(head);
-  socket.append_raw(body_);
-  batches_.push_back({next_, body_count_, body_count_, body_.size(), socket.appended_total()});
-  next_ += std::exchange(body_count_, 0);
-  body_.clear();
+  socket.append_raw(body);
+  socket.append_raw(last);
+  batches_.push_back({next_, count, count, size, socket.appended_total()});
+  next_ += count;
 }
 
 std::deque<Outbox::Batch>::iterator Outbox::find(Ticket ticket) {

@@ -45,6 +45,8 @@ class Outbox {
     std::uint64_t end = 0;  ///< in the connection's output
   };
 
+  /// Makes a frame of `count` messages in `body`, which the message `last` ends when it was not copied.
+  void append_frame(FrameSocket& socket, std::string_view body, std::string_view last, std::uint32_t count);
   [[nodiscard]] std::deque<Batch>::iterator find(Ticket ticket);
   void settle(Batch& batch, std::uint64_t count);
 

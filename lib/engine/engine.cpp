@@ -42,8 +42,7 @@ std::uint64_t config_hash(const Options& options) {
   for (const auto& voter : options.static_voters) {
     hash.add(voter.node).add(voter.weight);
   }
-  hash.add(options.limits.max_message).add(options.limits.max_members);
-  hash.add(static_cast<std::uint64_t>(options.limits.lease.count()));
+  hash.add(options.limits.max_members).add(static_cast<std::uint64_t>(options.limits.lease.count()));
   return hash.value();
 }
 

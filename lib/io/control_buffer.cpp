@@ -14,14 +14,18 @@ namespace vsync::io {
 namespace {
 
 constexpr std::size_t kBlock = std::size_t{256} << 10U;
-constexpr std::size_t kLeastSpace = 4096;  // less is not worth a read
-constexpr std::size_t kSealTail = 65536;   // bounds what drop_unwritten() must keep
-constexpr std::size_t kGather = 256;       // pieces of one write
+constexpr std::size_t kLeastSpace = 4096;             // less is not worth a read
+constexpr std::size_t kSealTail = 65536;              // bounds what drop_unwritten() must keep
+constexpr std::size_t kGather = 256;                  // pieces of one write
+constexpr std::size_t kTurn = std::size_t{4} << 20U;  // bytes written before others have their turn
 
 }  // namespace
 
 std::span<char> ClientInput::space(std::size_t want) {
   const std::size_t have = end_ - begin_;
+  if (capacity_ > 2 * kBlock && !share_ && have <= kBlock / 2) {
+    move_to_new_block(kBlock);  // the large frame that it was made for is used
+  }
   if (have == 0 && block_.use_count() == 1) {
     begin_ = end_ = 0;
   }
@@ -37,8 +41,9 @@ std::span<char> ClientInput::space(std::size_t want) {
 void ClientInput::move_to_new_block(std::size_t capacity) {
   const std::string_view rest = unread();
   const std::size_t size = rest.size();
-  auto block = std::make_shared_for_overwrite<char[]>(std::max(capacity, size + kLeastSpace));
-  rest.copy(block.get(), size);
+  auto bytes = std::make_unique_for_overwrite<char[]>(std::max(capacity, size + kLeastSpace));
+  rest.copy(bytes.get(), size);
+  std::shared_ptr<char[]> block(bytes.release(), [share = share_](const char* old) { delete[] old; });
   capacity_ = std::max(capacity, size + kLeastSpace);
   block_ = std::move(block);
   begin_ = 0;
@@ -75,7 +80,10 @@ void OutputQueue::seal() {
 
 OutputQueue::Progress OutputQueue::write(int socket) {
   seal();
-  while (!pieces_.empty()) {
+  for (std::size_t sum = 0; !pieces_.empty();) {
+    if (sum >= kTurn) {
+      return Progress::blocked;
+    }
     std::array<iovec, kGather> vectors;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
     const std::size_t count = std::min(pieces_.size(), kGather);
     std::size_t skip = offset_;
@@ -100,6 +108,7 @@ OutputQueue::Progress OutputQueue::write(int socket) {
       return Progress::blocked;
     }
     written(static_cast<std::size_t>(sent));
+    sum += static_cast<std::size_t>(sent);
   }
   return Progress::done;
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/slice.h"
+#include "io/large_frames.h"
 
 namespace vsync::io {
 
@@ -18,17 +19,24 @@ class ClientInput {
   /// Where to read to, never empty. `want`: bytes that the unread ones must grow to (0 = not known); memory grows only with what
   /// arrives, not with what is announced.
   std::span<char> space(std::size_t want);
+  /// What blocks for the frame that has begun keep, as long as they live.
+  void keep(LargeFrames::Share share) { share_ = std::move(share); }
+  [[nodiscard]] bool keeps_share() const { return share_ != nullptr; }
   void received(std::size_t size) { end_ += size; }
 
   [[nodiscard]] std::string_view unread() const { return {block_.get() + begin_, end_ - begin_}; }
   /// A part of the unread bytes that stays valid after they are used.
   [[nodiscard]] Slice share(std::size_t offset, std::size_t size) const;
-  void used(std::size_t size) { begin_ += size; }
+  void used(std::size_t size) {
+    begin_ += size;
+    share_.reset();
+  }
 
  private:
   void move_to_new_block(std::size_t capacity);
 
   std::shared_ptr<char[]> block_;
+  LargeFrames::Share share_;
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

@@ -14,6 +14,7 @@ using Socket = asio::local::stream_protocol::socket;
 
 constexpr std::size_t kKeep = std::size_t{64} << 10U;
 constexpr std::chrono::milliseconds kGrace{1000};  // for the last words to a client that does not read
+constexpr std::chrono::seconds kStuck{30};         // without a byte of a large frame that has begun: others wait for its room
 
 /// A client that shut down only its sending side still wants its replies.
 bool hung_up(int socket) {
@@ -24,13 +25,18 @@ bool hung_up(int socket) {
 }  // namespace
 
 ControlConnection::ControlConnection(Socket socket, const ControlLimits& limits, Backlog& backlog, User& user)
-    : socket_(std::move(socket)), expiry_(socket_.get_executor()), limits_(limits), backlog_(backlog), user_(&user) {}
+    : socket_(std::move(socket)),
+      expiry_(socket_.get_executor()),
+      progress_(socket_.get_executor()),
+      limits_(limits),
+      backlog_(backlog),
+      user_(&user) {}
 
 // ---- input
 
 bool ControlConnection::may_read() const {
   // Replies that are not read stop the requests that cause more of them.
-  return user_->wants_input() && output_.bytes() <= limits_.max_output / 4;
+  return !no_room_ && user_->wants_input() && output_.bytes() <= limits_.max_output / 4;
 }
 
 void ControlConnection::read() {
@@ -92,6 +98,9 @@ bool ControlConnection::next_frame() {
     finish("what follows cannot be told apart");
     return false;
   }
+  if (length > LargeFrames::kLarge && !input_.keeps_share() && !room_for(length)) {
+    return false;
+  }
   wanted_ = kFrameHead + length;
   if (bytes.size() < wanted_) {
     return false;
@@ -104,6 +113,39 @@ bool ControlConnection::next_frame() {
     take_request(frame.view());
   }
   return true;
+}
+
+/// False: it is not read on before there is room.
+bool ControlConnection::room_for(std::size_t length) {
+  auto share = backlog_.large.take(length, this, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) {
+      self->no_room_ = false;
+      self->stalled_ = true;
+      self->resume();
+    }
+  });
+  no_room_ = share == nullptr;
+  if (share) {
+    input_.keep(std::move(share));
+    watch_large_frame(input_.unread().size());
+  }
+  return !no_room_;
+}
+
+/// Whoever begins a large frame and does not go on keeps others from sending theirs.
+void ControlConnection::watch_large_frame(std::size_t seen) {
+  progress_.expires_after(kStuck);
+  progress_.async_wait([self = shared_from_this(), seen](const std::error_code& error) {
+    if (error || self->state_ != State::open || !self->input_.keeps_share()) {
+      return;
+    }
+    const std::size_t now = self->input_.unread().size();
+    if (now == seen && !self->stalled_) {
+      self->finish("a frame of more than " + std::to_string(LargeFrames::kLarge) + " bytes was begun and not continued");
+    } else {
+      self->watch_large_frame(now);
+    }
+  });
 }
 
 bool ControlConnection::next_line() {
@@ -273,6 +315,8 @@ void ControlConnection::close() {
   }
   state_ = State::closed;
   expiry_.cancel();
+  progress_.cancel();
+  backlog_.large.leave(this);
   std::error_code ignored;
   socket_.close(ignored);  // NOLINT(bugprone-unused-return-value): nothing can be done
   input_ = {};

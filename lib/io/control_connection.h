@@ -15,9 +15,12 @@
 
 namespace vsync::io {
 
-/// Bytes that wait for all connections together. It must outlive them.
+/// What all connections share. It must outlive them.
 struct Backlog {
-  std::size_t bytes = 0;
+  explicit Backlog(std::size_t large_frames) : large(large_frames) {}
+
+  std::size_t bytes = 0;  ///< that wait to be read by clients
+  LargeFrames large;      ///< that come from clients
 };
 
 /// Reads while its user wants requests, queues replies, and closes itself when the peer is gone, the stream makes no sense or the
@@ -74,6 +77,8 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   void on_read(const std::error_code& error, std::size_t size);
   void process();
   bool next_frame();
+  bool room_for(std::size_t length);
+  void watch_large_frame(std::size_t seen);
   bool next_line();
   void take_request(std::string_view bytes);
   void end_of_input();
@@ -84,6 +89,7 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
 
   asio::local::stream_protocol::socket socket_;
   asio::steady_timer expiry_;
+  asio::steady_timer progress_;  ///< of a large frame
   const ControlLimits& limits_;
   Backlog& backlog_;
   User* user_;
@@ -99,6 +105,7 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   bool reading_ = false;
   bool stalled_ = false;  ///< the user wanted no input
   bool waiting_ = false;  ///< for the socket to take more
+  bool no_room_ = false;  ///< for the large frame that has begun
   bool input_ended_ = false;
 };
 

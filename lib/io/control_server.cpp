@@ -61,6 +61,7 @@ class ControlServer::Impl final : public ControlSession::Home {
         socket_(std::move(socket)),
         handler_(handler),
         io_(io),
+        backlog_(options_.limits.large_frames),
         acceptor_(io, stream_protocol(), socket_.release()),
         retry_(io) {
     accept();
@@ -113,11 +114,11 @@ class ControlServer::Impl final : public ControlSession::Home {
   ListenSocket socket_;
   ControlHandler& handler_;
   asio::io_context& io_;
+  Backlog backlog_;
   stream_protocol::acceptor acceptor_;
   asio::steady_timer retry_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 
-  Backlog backlog_;
   std::map<core::ClientId, std::unique_ptr<ControlSession>> sessions_;
   std::map<std::uint32_t, std::size_t> clients_of_user_;  ///< sessions by user id
   std::unordered_map<core::GroupId, LocalGroup> groups_;

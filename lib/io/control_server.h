@@ -28,12 +28,14 @@ struct Credentials {
 
 /// Bounds of the control socket. Everything a client can make the daemon hold is below.
 struct ControlLimits {
-  std::size_t max_message = std::size_t{4} << 20U;               ///< bytes of one message (core::Limits::max_message)
-  std::size_t max_in_flight = std::size_t{1} << 20U;             ///< for HelloReply (core::Limits::client_queue_bytes)
-  std::size_t max_frame = (std::size_t{4} << 20U) + 65536;       ///< bytes of one binary frame, without its length
-  std::size_t max_line = 2 * ((std::size_t{4} << 20U) + 65536);  ///< bytes of one JSON line
-  std::size_t max_output = std::size_t{64} << 20U;               ///< bytes queued for one client before it is disconnected
-  std::size_t max_backlog = std::size_t{256} << 20U;  ///< bytes queued for all before the one with the most is disconnected
+  std::size_t max_message = core::kLargestMessage;        ///< bytes of one message (core::Limits::max_message)
+  std::size_t max_in_flight = std::size_t{1} << 20U;      ///< for HelloReply (core::Limits::client_queue_bytes)
+  std::size_t max_frame = core::kLargestMessage + 65536;  ///< bytes of one binary frame, without its length
+  std::size_t max_line = std::size_t{16} << 20U;          ///< bytes of one JSON line
+  std::size_t max_line_message = std::size_t{8} << 20U;   ///< bytes of one message in a JSON line
+  std::size_t large_frames = 2 * core::kLargestMessage;   ///< bytes of large frames from all clients together
+  std::size_t max_output = std::size_t{64} << 20U;        ///< bytes queued for one client before it is disconnected
+  std::size_t max_backlog = std::size_t{256} << 20U;      ///< bytes queued for all before the one with the most is disconnected
   std::size_t max_clients = 1024;
   std::size_t max_clients_of_user = 768;  ///< of one user that is no admin
   std::size_t reserved_for_admins = 16;   ///< above max_clients

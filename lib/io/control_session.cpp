@@ -136,8 +136,9 @@ void ControlSession::hello(const pb::Request& request) {
     hello.set_cluster(to_string(info.uuid));
   }
   hello.set_client(id_);
-  hello.set_max_message(limits_.max_message);
-  hello.set_max_frame(limits_.max_frame);
+  const bool json = connection_->encoding() == Encoding::json;
+  hello.set_max_message(max_message());
+  hello.set_max_frame(json ? limits_.max_line : limits_.max_frame);
   hello.set_max_in_flight(limits_.max_in_flight);
   connection_->send(reply);
 }
@@ -252,6 +253,12 @@ void ControlSession::reload(const pb::Request& request) {
 
 // ---- sends
 
+/// JSON is for people and small programs: lines are parsed and copied as a whole.
+std::size_t ControlSession::max_message() const {
+  const bool json = connection_->encoding() == Encoding::json;
+  return json ? std::min(limits_.max_message, limits_.max_line_message) : limits_.max_message;
+}
+
 void ControlSession::send(pb::Request& request) {
   if (turned_away(request.id())) {
     return;
@@ -266,10 +273,10 @@ void ControlSession::send(pb::Request& request) {
   if (!service) {
     return error(request.id(), "bad_request", "the service is TOTAL, FIFO or CAUSAL");
   }
-  if (content.size() > limits_.max_message) {
-    return error(
-        request.id(), "too_large",
-        "a message of " + std::to_string(content.size()) + " bytes; " + std::to_string(limits_.max_message) + " are allowed");
+  if (const auto most = std::min(limits_.max_message, limits_.max_line_message); content.size() > most) {
+    return error(request.id(), "too_large",
+                 "a message of " + std::to_string(content.size()) + " bytes; " + std::to_string(most) + " are allowed, and " +
+                     std::to_string(limits_.max_message) + " in a send_batch of a binary connection");
   }
   const bool fits = collected_ && request.id() == collected_first_ + collected_->count && *service == collected_->service &&
                     text == collected_->text && send.in_view() == collected_->in_view && send.group() == collected_->group &&
@@ -302,7 +309,7 @@ void ControlSession::batch(BatchRequest batch) {
   if (!service) {
     return error(batch.id, "bad_request", "the service is TOTAL, FIFO or CAUSAL");
   }
-  if (auto fault = check_body(batch.body.view(), batch.count, batch.text, limits_.max_message)) {
+  if (auto fault = check_body(batch.body.view(), batch.count, batch.text, max_message())) {
     return error(batch.id, fault->code, std::move(fault->message));
   }
   submit({id_, 0, std::move(batch.group), *service, batch.text, batch.count, batch.in_view, std::move(batch.body)}, batch.id,

@@ -90,6 +90,7 @@ class ControlSession final : public ControlConnection::User {
   void log_level(const pb::Request& request);
   void reload(const pb::Request& request);
 
+  [[nodiscard]] std::size_t max_message() const;
   void submit(core::ClientSend send, std::uint64_t id, pb::Request::KindCase kind);
   void submit_collected();
   core::RequestId expect(std::uint64_t id, pb::Request::KindCase kind, std::uint32_t count = 1);

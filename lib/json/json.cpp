@@ -3,6 +3,7 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/reflection.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <string_view>
@@ -16,9 +17,19 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+bool is_plain(char letter) {
+  return letter >= 0x20 && letter < 0x7f && letter != '"' && letter != '\\';
+}
+
 void append_text(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
+    const auto plain = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_plain) - text.begin());
+    out += text.substr(0, plain);  // most of a text, and a large one must not take long
+    text.remove_prefix(plain);
+    if (text.empty()) {
+      break;
+    }
     const auto first = static_cast<unsigned char>(text.front());
     auto rest = text;
     const bool sound = take_code_point(rest).has_value();
@@ -48,18 +59,19 @@ void append_lower(std::string& out, std::string text) {
 
 void append_base64(std::string& out, std::string_view bytes) {
   static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  out += '"';
+  const std::size_t begin = out.size() + 1;
+  out.append((bytes.size() + 2) / 3 * 4 + 2, '"');
+  char* to = out.data() + begin;
   for (std::size_t at = 0; at < bytes.size(); at += 3) {
-    const auto group = bytes.substr(at, 3);
+    const std::size_t size = std::min<std::size_t>(bytes.size() - at, 3);
     unsigned value = 0;
     for (std::size_t i = 0; i < 3; ++i) {
-      value = value << 8U | (i < group.size() ? static_cast<unsigned char>(group[i]) : 0U);
+      value = value << 8U | (i < size ? static_cast<unsigned char>(bytes[at + i]) : 0U);
     }
-    for (std::size_t i = 0; i < 4; ++i) {
-      out += i <= group.size() ? kDigits[value >> (18U - 6U * i) & 0x3fU] : '=';
+    for (unsigned i = 0; i < 4; ++i) {
+      *to++ = i <= size ? kDigits[value >> (18U - 6U * i) & 0x3fU] : '=';
     }
   }
-  out += '"';
 }
 
 void append(std::string& out, const Message& message);
@@ -72,7 +84,9 @@ void append_value(std::string& out, const Message& message, const FieldDescripto
     case FieldDescriptor::CPPTYPE_MESSAGE:
       return append(out, element ? get.GetRepeatedMessage(message, &field, index) : get.GetMessage(message, &field));
     case FieldDescriptor::CPPTYPE_STRING: {
-      const auto text = element ? get.GetRepeatedString(message, &field, index) : get.GetString(message, &field);
+      std::string space;
+      const auto& text = element ? get.GetRepeatedStringReference(message, &field, index, &space)
+                                 : get.GetStringReference(message, &field, &space);
       return field.type() == FieldDescriptor::TYPE_BYTES ? append_base64(out, text) : append_text(out, text);
     }
     case FieldDescriptor::CPPTYPE_ENUM:

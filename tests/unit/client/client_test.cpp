@@ -178,7 +178,9 @@ TEST_CASE("many messages travel in few frames, and every one gets its outcome") 
 
 TEST_CASE("what waits for its outcome is bounded") {
   TempDir dir;
-  FakeDaemon daemon(options_at(dir.file("s")));
+  auto options = options_at(dir.file("s"));
+  options.limits.max_message = std::size_t{4} << 20U;
+  FakeDaemon daemon(options);
   Recorder recorder;
   Client client(recorder, {.socket = dir.file("s"), .timeout = 20s, .max_unanswered = 10000});
   REQUIRE(client.join("g"));
@@ -200,6 +202,12 @@ TEST_CASE("what waits for its outcome is bounded") {
   const auto large = client.try_post("g", std::string(std::size_t{5} << 20U, 'x'));
   REQUIRE_FALSE(large);
   CHECK(large.failure().code == "too_large");
+  const std::string largest(std::size_t{4} << 20U, 'y');
+  REQUIRE(client.post("g", "before"));
+  const auto sent = client.send("g", largest);
+  REQUIRE(sent);
+  CHECK(sent->fate == Fate::delivered);
+  CHECK(recorder.messages.back() == largest);
 }
 
 TEST_CASE("a refused send is not delivered, and says why") {

@@ -250,8 +250,9 @@ TEST_CASE("a reload applies what it can and says what it cannot") {
 
 TEST_CASE("what waits for all clients") {
   CHECK(options_of({}).control.limits.max_backlog == std::size_t{256} << 20U);
-  CHECK(options_of({"--client-backlog", "5MiB"}).control.limits.max_backlog == std::size_t{5} << 20U);
-  CHECK(why_refused({"--client-backlog", "1MiB"}).find("max-message is 4MiB") != std::string::npos);
+  CHECK(options_of({"--client-backlog", "5MiB", "--max-message", "4MiB"}).control.limits.max_backlog == std::size_t{5} << 20U);
+  CHECK(why_refused({"--client-backlog", "1MiB"}).find("max-message is 64MiB") != std::string::npos);
+  CHECK(why_refused({"--max-message", "65MiB"}).find("more than the 64MiB") != std::string::npos);
 }
 
 TEST_CASE("busy polling") {

@@ -97,6 +97,45 @@ TEST_CASE("what waits for all clients is bounded: who is furthest behind is told
   }
 }
 
+TEST_CASE("large frames share their room: the next is read when the memory of the one before is free") {
+  TempDir dir;
+  auto options = options_at(dir.file("s"));
+  options.limits.large_frames = std::size_t{3} << 20U;
+  FakeDaemon daemon(options);
+  RawClient first(dir.file("s"));
+  RawClient second(dir.file("s"));
+  RawClient third(dir.file("s"));
+  for (auto* client : {&first, &second, &third}) {
+    join(*client, client == &first ? "a" : client == &second ? "b" : "c");
+  }
+  const auto large = [](const std::string& group) {
+    auto made = request(7);
+    made.mutable_send_batch()->set_group(group);
+    made.mutable_send_batch()->set_count(1);
+    made.mutable_send_batch()->set_body(body_of({std::string(std::size_t{2} << 20U, 'x')}));
+    return made;
+  };
+  const auto sends = [&] { return daemon.run([](FakeDaemon& fake) { return fake.sends.size(); }); };
+  const auto one_came = [&] {
+    for (int i = 0; i < 100'000 && sends() == 0; ++i) {
+      std::this_thread::yield();
+    }
+    return sends() == 1;
+  };
+  first.frame(large("a"));
+  REQUIRE(one_came());
+  REQUIRE(first.read_frame());  // the message, which is the same memory, and the outcome
+  REQUIRE(first.read_frame());
+  std::thread writer([&] { second.frame(large("b")); });
+  third.frame(join(2, "d"));  // small ones need no room
+  REQUIRE(third.read_frame()->event().has_group_view());
+  REQUIRE(third.read_frame()->has_join());
+  CHECK(sends() == 1);
+  daemon.run([](FakeDaemon& fake) { fake.sends.clear(); });
+  CHECK(one_came());
+  writer.join();
+}
+
 TEST_CASE("a client that asks without reading is not read any more") {
   TempDir dir;
   auto options = options_at(dir.file("s"));

@@ -72,7 +72,7 @@ TEST_CASE("wrong JSON is refused by a clear error and the connection goes on") {
     CHECK_THAT(reply, Contains("error") && Contains("bad_request") && Contains(row.said));
   }
   client.line(R"({"id":9,"hello":{"client":"test"}})");
-  CHECK_THAT(client.read_line().value(), Contains(R"("protocol":1)") && Contains(R"("max_message":4194304)"));
+  CHECK_THAT(client.read_line().value(), Contains(R"("protocol":1)") && Contains(R"("max_message":8388608)"));
 }
 
 TEST_CASE("frames may come in any pieces") {
