@@ -82,14 +82,14 @@ class Volume(unittest.TestCase):
 
 class SlowReceiver(unittest.TestCase):
     def test_a_client_that_stops_reading_does_not_stop_the_others(self):
-        with Cluster(3) as cluster:
+        with Cluster(3, settings=["--max-message", "4MiB"]) as cluster:
             deaf = BinaryClient(cluster[3].socket)
             deaf.join("flood", "deaf")  # and never reads again
             sender, receiver = cluster.connect(1), cluster.connect(2)
             for client in (sender, receiver):
                 client.join("flood")
             text = "x" * 10_000
-            count = 10_000  # 100 MB: more than the 64 MiB that may wait for one client
+            count = 10_000  # 100 MB: more than the 68 MiB that may wait for one client
             window = 100
             for number in range(count):
                 sender.wait("window", lambda: sender.pending() < window, timeout=60)
