@@ -338,6 +338,8 @@ void TextRenderer::event(const pb::Event& event) {
     case pb::Event::kClosing:
       out_ << "the daemon closes the connection: " << safe(event.closing().why()) << '\n';
       break;
+    case pb::Event::kStateRequest:  // vsyncctl asks for no state
+    case pb::Event::kState:
     case pb::Event::kMessageBatch:  // split by the caller
     case pb::Event::KIND_NOT_SET:   // a newer daemon's
       break;

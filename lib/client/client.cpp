@@ -8,6 +8,31 @@
 
 namespace vsync {
 
+namespace {
+
+class WholeState final : public StateSource {
+ public:
+  explicit WholeState(std::string bytes) : bytes_(std::move(bytes)) {}
+
+  std::size_t read(std::span<char> space) override {
+    const auto size = bytes_.copy(space.data(), space.size(), at_);
+    at_ += size;
+    return size;
+  }
+
+ private:
+  std::string bytes_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+StateSource::~StateSource() = default;
+
+std::unique_ptr<StateSource> whole_state(std::string bytes) {
+  return std::make_unique<WholeState>(std::move(bytes));
+}
+
 BootClock::time_point BootClock::now() noexcept {
   timespec time{};
   ::clock_gettime(CLOCK_BOOTTIME, &time);
@@ -20,6 +45,10 @@ void Handler::on_view(const GroupView&) {}
 void Handler::on_messages(const Delivery&) {}
 void Handler::on_lease(const Lease&) {}
 void Handler::on_sent(const Sent&) {}
+std::unique_ptr<StateSource> Handler::on_state_request(std::string_view) {
+  return nullptr;
+}
+void Handler::on_state(const StatePiece&) {}
 void Handler::on_excluded(std::string_view, std::string_view) {}
 void Handler::on_connection(bool, std::string_view) {}
 void Handler::on_cluster_view(const ClusterView&) {}
@@ -36,6 +65,10 @@ Expected<Done> Client::connect(std::optional<Milliseconds> timeout) {
 
 Expected<GroupView> Client::join(std::string_view group, JoinOptions options, std::optional<Milliseconds> timeout) {
   return impl_->join(group, std::move(options), impl_->deadline(timeout));
+}
+
+void Client::set_offer(std::string_view group, std::uint64_t offer) {
+  impl_->set_offer(group, offer);
 }
 
 Expected<Done> Client::leave(std::string_view group, std::optional<Milliseconds> timeout) {

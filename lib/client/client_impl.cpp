@@ -101,16 +101,24 @@ void Client::Impl::send_join(const std::string& name, Group& group) {
   pb::Request request;
   request.set_id(group.join = group.request = new_request());
   group.entered = 0;
-  request.mutable_join()->set_group(name);
-  request.mutable_join()->set_member_name(group.options.member_name);
-  request.mutable_join()->set_total_only(group.options.total_only);
-  request.mutable_join()->set_lease(group.options.lease);
+  fill(*request.mutable_join(), name, group.options);
   socket_.append(request);
+}
+
+void Client::Impl::fill(pb::JoinRequest& join, const std::string& name, const JoinOptions& options) {
+  join.set_group(name);
+  join.set_member_name(options.member_name);
+  join.set_total_only(options.total_only);
+  join.set_lease(options.lease);
+  join.set_state(options.state);
+  join.set_offer(options.offer);
+  join.set_replicas(options.replicas);
 }
 
 void Client::Impl::lose(const std::string& why) {
   const auto fates = outbox_.abandon(socket_.written_total());
   socket_.close();
+  states_.connection_lost();
   const bool was_connected = std::exchange(connected_, false);
   lost_why_ = closing_why_.empty() ? why : closing_why_;
   std::vector<std::string> left;
@@ -315,10 +323,7 @@ Expected<GroupView> Client::Impl::join(std::string_view group, JoinOptions optio
   }
   pb::Request request;
   request.set_id(new_request());
-  request.mutable_join()->set_group(name);
-  request.mutable_join()->set_member_name(options.member_name);
-  request.mutable_join()->set_total_only(options.total_only);
-  request.mutable_join()->set_lease(options.lease);
+  fill(*request.mutable_join(), name, options);
   groups_[name] = {std::move(options), false, request.id(), request.id(), 0, {}};
   auto reply = ask(request, deadline);
   if (reply) {
@@ -328,6 +333,12 @@ Expected<GroupView> Client::Impl::join(std::string_view group, JoinOptions optio
     groups_.erase(name);
   }
   return reply.failure();
+}
+
+void Client::Impl::set_offer(std::string_view group, std::uint64_t offer) {
+  if (const auto found = groups_.find(group); found != groups_.end()) {
+    found->second.options.offer = offer;
+  }
 }
 
 Expected<Done> Client::Impl::leave(std::string_view group, Clock::time_point deadline) {
@@ -461,6 +472,9 @@ void Client::Impl::handle(const pb::Reply& reply) {
     }
     case pb::Reply::kHello:
       return handle_hello(reply.hello());
+    case pb::Reply::kState:
+      call_back([&] { states_.answered(socket_, reply.id(), false); });  // it reads on from the application's source
+      return;
     case pb::Reply::kError:
       handle_error(reply.id(), reply.error());
       return answered(reply);
@@ -501,6 +515,9 @@ void Client::Impl::handle_error(std::uint64_t id, const pb::Error& error) {
     sent(outbox_.refuse(id, error.code()));
     return;
   }
+  if (states_.answered(socket_, id, true)) {
+    return;
+  }
   const auto joining =
       std::find_if(groups_.begin(), groups_.end(), [&](const auto& entry) { return entry.second.request == id; });
   if (joining != groups_.end()) {
@@ -519,6 +536,10 @@ void Client::Impl::handle_event(const pb::Event& event) {
       return handle_lease(event.lease());
     case pb::Event::kGroupView:
       return handle_view(event.group_view());
+    case pb::Event::kStateRequest:
+      return handle_state_request(event.state_request());
+    case pb::Event::kState:
+      return handle_state(event.state());
     case pb::Event::kExcluded:
       return handle_excluded(event.excluded());
     case pb::Event::kClosing:
@@ -596,6 +617,15 @@ void Client::Impl::handle_messages(const pb::MessageBatch& batch) {
   const Delivery delivery{batch.group(), sender_,  batch.view(), batch.token(), batch.position(), to_service(batch.service()),
                           batch.text(),  messages_};
   call_back([&] { handler_.on_messages(delivery); });
+}
+
+void Client::Impl::handle_state_request(const pb::StateRequest& asked) {
+  call_back([&] { states_.begin(socket_, asked, handler_.on_state_request(asked.group())); });
+}
+
+void Client::Impl::handle_state(const pb::StateEvent& state) {
+  const StatePiece piece{state.group(), state.token(), state.offset(), state.payload(), state.last(), state.cold()};
+  call_back([&] { handler_.on_state(piece); });
 }
 
 void Client::Impl::handle_excluded(const pb::ExcludedEvent& excluded) {

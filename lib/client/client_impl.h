@@ -13,6 +13,7 @@
 
 #include "client/frame_socket.h"
 #include "client/outbox.h"
+#include "client/state_giver.h"
 #include "vsync/client.h"
 #include "vsync/control/v1/control.pb.h"
 
@@ -31,6 +32,7 @@ class Client::Impl {
 
   Expected<Done> connect(Clock::time_point deadline);
   Expected<GroupView> join(std::string_view group, JoinOptions options, Clock::time_point deadline);
+  void set_offer(std::string_view group, std::uint64_t offer);
   Expected<Done> leave(std::string_view group, Clock::time_point deadline);
   Expected<Ticket> try_post(std::string_view group, std::string_view message, const SendOptions& options);
   Expected<Ticket> post(std::string_view group, std::string_view message, const SendOptions& options, const Timeout& timeout);
@@ -74,6 +76,7 @@ class Client::Impl {
   void retry();
   void send_join(const std::string& name, Group& group);
   void work(std::span<const epoll_event> events);
+  static void fill(control::v1::JoinRequest& join, const std::string& name, const JoinOptions& options);
   void write();
   void read();
   void watch_output();
@@ -88,6 +91,8 @@ class Client::Impl {
   void handle_cluster(const control::v1::Event& event);
   void handle_lease(const control::v1::LeaseEvent& lease);
   void handle_messages(const control::v1::MessageBatch& batch);
+  void handle_state_request(const control::v1::StateRequest& asked);
+  void handle_state(const control::v1::StateEvent& state);
   void handle_excluded(const control::v1::ExcludedEvent& excluded);
   void answered(const control::v1::Reply& reply);
   void sent(const Sent& sent);
@@ -100,6 +105,7 @@ class Client::Impl {
   int timer_ = -1;
   FrameSocket socket_;
   Outbox outbox_;
+  StateGiver states_{[this] { return new_request(); }};
   std::map<std::string, Group, std::less<>> groups_;
   std::map<std::uint64_t, std::optional<control::v1::Reply>> asked_;  ///< by calls that wait
   std::uint64_t last_request_ = std::uint64_t{1} << 63U;              ///< above all tickets

@@ -26,6 +26,9 @@ GroupView to_view(const pb::GroupView& view) {
   for (const auto& member : view.transitional()) {
     made.transitional.push_back(to_member(member));
   }
+  for (const auto& member : view.without_state()) {
+    made.without_state.push_back(to_member(member));
+  }
   made.primary = view.primary();
   made.cold = view.cold();
   made.total_only = view.total_only();

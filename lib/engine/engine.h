@@ -86,6 +86,9 @@ class Engine final : private io::TransportHandler,
   void apply(core::ViewInstalled& effect);
   void apply(core::GroupViewInstalled& effect);
   void apply(core::DeliverMessages& effect);
+  void apply(core::StateRequested& effect);
+  void apply(core::StateArrived& effect);
+  void apply(core::ClientDismissed& effect);
   void apply(core::SendOutcome& effect);
   void apply(core::RequestDone& effect);
   void apply(core::RequestRefused& effect);

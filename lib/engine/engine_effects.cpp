@@ -125,6 +125,9 @@ void Engine::apply(core::ViewInstalled& effect) {
 }
 
 void Engine::apply(core::GroupViewInstalled& effect) {
+  if (!effect.audience.only.empty()) {
+    return control_->apply(effect);  // told before; some get it later than others
+  }
   log(Subsystem::groups)
       .debug("group '{}' has {} members (view {}, token {})", effect.group_view->name, effect.group_view->members.size(),
              effect.group_view->number, effect.group_view->token);
@@ -170,6 +173,26 @@ void Engine::apply(core::DeliverMessages& effect) {
         .trace("delivers {} messages of {} at position {} of group {}", effect.count, core::to_string(effect.sender),
                effect.position, effect.group);
   }
+  control_->apply(effect);
+}
+
+void Engine::apply(core::StateRequested& effect) {
+  log(Subsystem::groups)
+      .info("asks client {} for the state of group '{}' (transfer {})", effect.client, effect.group, effect.token);
+  control_->apply(effect);
+}
+
+void Engine::apply(core::StateArrived& effect) {
+  if (effect.last) {
+    log(Subsystem::groups)
+        .info("the state of group '{}' is here: {} bytes (transfer {}{})", effect.group, effect.offset + effect.body.size(),
+              effect.token, effect.cold ? ", cold" : "");
+  }
+  control_->apply(effect);
+}
+
+void Engine::apply(core::ClientDismissed& effect) {
+  log(Subsystem::groups).warn("client {} is out of group '{}': it could not get its state", effect.client, effect.name);
   control_->apply(effect);
 }
 

@@ -115,6 +115,8 @@ std::string_view word(core::RunKind kind) {
       return "group_leave";
     case core::RunKind::group_flushed:
       return "group_flushed";
+    case core::RunKind::group_state:
+      return "group_state";
   }
   return "?";
 }
@@ -161,6 +163,7 @@ struct EventWriter {
     }
     json.end_array();
     write_group_members(json, "transitional", view.transitional);
+    write_group_members(json, "without_state", view.without_state);
     json.end_object();
   }
   void operator()(const trace::Fate& event) {

@@ -269,6 +269,9 @@ void ControlConnection::flush() {
       }
     });
   }
+  if (state_ == State::open) {
+    user_->written(output_.bytes());
+  }
   if (stalled_ && state_ == State::open && may_read()) {
     resume();
   }

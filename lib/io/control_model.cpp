@@ -109,6 +109,9 @@ void fill(pb::GroupView& out, const core::GroupView& view) {
   out.set_token(view.token);
   out.set_cold(view.cold);
   out.set_total_only(view.policy.total_only);
+  for (const auto& member : view.without_state) {
+    fill(*out.add_without_state(), member);
+  }
 }
 
 void fill(pb::ViewEvent& out, const core::ViewInstalled& installed, const core::View* previous, const core::Pid& self) {

@@ -24,6 +24,10 @@ using asio::local::stream_protocol;
 constexpr std::size_t kTurnedAway = 64;  // connections above the limit that are told so; beyond that they are closed at once
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
+bool contains(const std::vector<core::ClientId>& clients, core::ClientId client) {
+  return std::find(clients.begin(), clients.end(), client) != clients.end();
+}
+
 /// One event for many connections, made once in each encoding that is needed.
 class Broadcast {
  public:
@@ -71,6 +75,9 @@ class ControlServer::Impl final : public ControlSession::Home {
   void member_slow(const core::MemberSlow& effect);
   void group_view_installed(const core::GroupViewInstalled& effect);
   void deliver(const core::DeliverMessages& effect);
+  void catch_up(const core::GroupView& view, const std::vector<core::ClientId>& clients);
+  void state_arrived(const core::StateArrived& effect);
+  void dismissed(const core::ClientDismissed& effect);
   void tell_watchers(const pb::Event& event);
   void lease_granted(const core::LeaseGranted& effect);
   void suspicion_changed(const core::SuspicionChanged& effect);
@@ -362,6 +369,10 @@ void ControlServer::Impl::member_slow(const core::MemberSlow& effect) {
 
 void ControlServer::Impl::group_view_installed(const core::GroupViewInstalled& effect) {
   const core::GroupView& view = *effect.group_view;
+  if (!effect.audience.only.empty()) {
+    catch_up(view, effect.audience.only);
+    return;
+  }
   const core::Pid self = handler_.info().self.pid;
   std::vector<ControlSession*> members;
   for (const core::GroupMember& member : view.members) {
@@ -379,7 +390,9 @@ void ControlServer::Impl::group_view_installed(const core::GroupViewInstalled& e
   Broadcast broadcast(event);
   for (ControlSession* const session : members) {
     session->groups.insert(view.group);
-    broadcast.to(session->connection());
+    if (!contains(effect.audience.later, session->id())) {
+      broadcast.to(session->connection());
+    }
   }
   for (ControlSession* const watcher : watchers_) {
     if (!watcher->groups.contains(view.group)) {
@@ -393,6 +406,47 @@ void ControlServer::Impl::group_view_installed(const core::GroupViewInstalled& e
   }
 }
 
+/// T1: a view that these have missed while their state was on its way.
+void ControlServer::Impl::catch_up(const core::GroupView& view, const std::vector<core::ClientId>& clients) {
+  pb::Event event;
+  fill(*event.mutable_group_view(), view);
+  Broadcast broadcast(event);
+  for (const core::ClientId client : clients) {
+    if (ControlSession* const session = find(client); session != nullptr && session->groups.contains(view.group)) {
+      broadcast.to(session->connection());
+      session->report_when_read();
+    }
+  }
+}
+
+void ControlServer::Impl::state_arrived(const core::StateArrived& effect) {
+  pb::Event event;
+  pb::StateEvent& state = *event.mutable_state();
+  state.set_group(effect.group);
+  state.set_token(effect.token);
+  state.set_offset(effect.offset);
+  state.set_payload(effect.body.data(), effect.body.size());
+  state.set_last(effect.last);
+  state.set_cold(effect.cold);
+  Broadcast broadcast(event);
+  for (const core::ClientId client : effect.clients) {
+    if (ControlSession* const session = find(client)) {
+      broadcast.to(session->connection());
+      session->report_when_read();
+    }
+  }
+}
+
+void ControlServer::Impl::dismissed(const core::ClientDismissed& effect) {
+  if (ControlSession* const session = find(effect.client)) {
+    pb::Reply reply;
+    reply.mutable_event()->mutable_excluded()->set_group(effect.name);
+    reply.mutable_event()->mutable_excluded()->set_why(
+        "the state of the group could not be had: nobody gave it, or it was not taken");
+    session->connection().send(reply);
+  }
+}
+
 void ControlServer::Impl::deliver(const core::DeliverMessages& effect) {
   const auto found = groups_.find(effect.group);
   if (found == groups_.end()) {
@@ -402,7 +456,14 @@ void ControlServer::Impl::deliver(const core::DeliverMessages& effect) {
   fill(batch_, effect, *found->second.view);
   std::optional<SharedFrame> json;
   std::optional<SharedFrame> binary;
+  const auto& audience = effect.audience;
   for (ControlSession* const session : found->second.members) {
+    if (contains(audience.later, session->id()) || (!audience.only.empty() && !contains(audience.only, session->id()))) {
+      continue;
+    }
+    if (!audience.only.empty()) {
+      session->report_when_read();
+    }
     ControlConnection& connection = session->connection();
     if (connection.encoding() == Encoding::json) {
       connection.send(json ? *json : json.emplace(encode_messages(batch_, effect.body)));
@@ -480,6 +541,26 @@ void ControlServer::apply(const core::GroupViewInstalled& effect) {
 
 void ControlServer::apply(const core::DeliverMessages& effect) {
   impl_->deliver(effect);
+}
+
+void ControlServer::apply(const core::StateRequested& effect) {
+  if (ControlSession* const session = impl_->find(effect.client)) {
+    pb::Reply reply;
+    pb::StateRequest& request = *reply.mutable_event()->mutable_state_request();
+    request.set_group(effect.group);
+    request.set_token(effect.token);
+    request.set_window(effect.window);
+    request.set_piece_size(static_cast<std::uint32_t>(effect.piece_size));
+    session->connection().send(reply);
+  }
+}
+
+void ControlServer::apply(const core::StateArrived& effect) {
+  impl_->state_arrived(effect);
+}
+
+void ControlServer::apply(const core::ClientDismissed& effect) {
+  impl_->dismissed(effect);
 }
 
 void ControlServer::apply(const core::SendOutcome& effect) {

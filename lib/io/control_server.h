@@ -90,9 +90,9 @@ class ControlHandler {
   ControlHandler& operator=(const ControlHandler&) = delete;
   virtual ~ControlHandler() = default;
 
-  /// ClientJoin, ClientLeave, ClientSend, ClientGone, AdminJoin, AdminLeave, AdminEvict or AdminColdStart. `request` in it is the
-  /// server's own number, unique at this connection; effects must repeat it. While there is no Node (back-off after an exclusion,
-  /// shutdown) answer with RequestRefused, code `excluded` or `shutting_down`.
+  /// ClientJoin, ClientLeave, ClientSend, ClientState, ClientRead, ClientGone, AdminJoin, AdminLeave, AdminEvict or
+  /// AdminColdStart. `request` in it is the server's own number, unique at this connection; effects must repeat it. While there
+  /// is no Node (back-off after an exclusion, shutdown) answer with RequestRefused, code `excluded` or `shutting_down`.
   virtual void input(core::Input input) = 0;
   /// Something is queued for a client: call ControlServer::end_of_turn() at the end of this turn of the event loop, also when the
   /// core had nothing to do in it.
@@ -130,6 +130,9 @@ class ControlServer {
   void apply(const core::ViewInstalled& effect);
   void apply(const core::GroupViewInstalled& effect);
   void apply(const core::DeliverMessages& effect);
+  void apply(const core::StateRequested& effect);
+  void apply(const core::StateArrived& effect);
+  void apply(const core::ClientDismissed& effect);
   void apply(const core::SendOutcome& effect);
   void apply(const core::RequestDone& effect);
   void apply(const core::RequestRefused& effect);

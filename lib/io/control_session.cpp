@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint32_t kProtocol = 1;
 constexpr std::size_t kMaxName = 255;
 constexpr std::size_t kMaxPeers = 64;
+constexpr std::size_t kLittle = std::size_t{256} << 10U;  // waiting to be written: nearly nothing
 constexpr std::size_t kCollect = std::size_t{64} << 10U;  // bytes of single sends that become one
 
 bool is_group_name(std::string_view name) {
@@ -41,6 +42,7 @@ bool for_admins(pb::Request::KindCase kind) {
     case pb::Request::kSend:
     case pb::Request::kSendBatch:
     case pb::Request::kDiagnose:
+    case pb::Request::kState:
     case pb::Request::KIND_NOT_SET:
       return false;
   }
@@ -103,6 +105,8 @@ void ControlSession::request(pb::Request& request) {
       return leave(request);
     case pb::Request::kSend:
       return send(request);
+    case pb::Request::kState:
+      return state(request);
     case pb::Request::kClusterJoin:
       return cluster_join(request);
     case pb::Request::kClusterLeave:
@@ -187,6 +191,7 @@ void ControlSession::join(pb::Request& request) {
   input.member_name = std::move(*join.mutable_member_name());
   input.policy.total_only = join.total_only();
   input.lease = join.lease();
+  input.state = {join.state(), join.offer(), std::max(join.replicas(), 1U)};
   home_.handler().input(std::move(input));
 }
 
@@ -196,6 +201,28 @@ void ControlSession::leave(pb::Request& request) {
   }
   home_.handler().input(
       core::ClientLeave{id_, expect(request.id(), pb::Request::kLeave), std::move(*request.mutable_leave()->mutable_group())});
+}
+
+void ControlSession::state(pb::Request& request) {
+  pb::StatePiece& piece = *request.mutable_state();
+  if (!is_group_name(piece.group())) {
+    return error(request.id(), "bad_request", std::string(kGroupNameRule));
+  }
+  core::ClientState input{id_,
+                          expect(request.id(), pb::Request::kState),
+                          std::move(*piece.mutable_group()),
+                          piece.token(),
+                          piece.last(),
+                          piece.refuse(),
+                          Slice::take(std::move(*piece.mutable_payload()))};
+  home_.handler().input(std::move(input));
+}
+
+void ControlSession::written(std::size_t left) {
+  if (report_read_ && left <= kLittle) {
+    report_read_ = false;
+    home_.handler().input(core::ClientRead{id_});
+  }
 }
 
 void ControlSession::cluster_join(const pb::Request& request) {
@@ -398,6 +425,9 @@ void ControlSession::done(const core::RequestDone& effect) {
       break;
     case pb::Request::kLeave:
       reply.mutable_leave();
+      break;
+    case pb::Request::kState:
+      reply.mutable_state();
       break;
     case pb::Request::kClusterJoin:
       reply.mutable_cluster_join();

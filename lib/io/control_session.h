@@ -47,6 +47,8 @@ class ControlSession final : public ControlConnection::User {
   void outcome(const core::SendOutcome& effect);
   void done(const core::RequestDone& effect);
   void refused(const core::RequestRefused& effect);
+  /// Something for which the core wants to know when it has left us (ClientRead) was queued.
+  void report_when_read() { report_read_ = true; }
   void pause(bool paused);
   void incarnation_over(const std::string& why, ControlServer::Joins joins);
 
@@ -75,6 +77,7 @@ class ControlSession final : public ControlConnection::User {
   [[nodiscard]] bool wants_input() const override { return !paused_ && unanswered_.size() < limits_.max_requests; }
   [[nodiscard]] bool idle() const override { return unanswered_.empty() && groups.empty() && !watching_; }
   void output_queued() override { home_.output_queued(*this); }
+  void written(std::size_t left) override;
   void closed() override { home_.closed(*this); }
 
   bool turned_away(std::uint64_t id);
@@ -85,6 +88,7 @@ class ControlSession final : public ControlConnection::User {
   void join(pb::Request& request);
   void leave(pb::Request& request);
   void send(pb::Request& request);
+  void state(pb::Request& request);
   void cluster_join(const pb::Request& request);
   void evict(pb::Request& request);
   void log_level(const pb::Request& request);
@@ -109,6 +113,7 @@ class ControlSession final : public ControlConnection::User {
   std::size_t joining_ = 0;  ///< unanswered joins
   bool paused_ = false;
   bool watching_ = false;
+  bool report_read_ = false;
 
   std::optional<core::ClientSend> collected_;  ///< single sends that travel as one
   std::uint64_t collected_first_ = 0;          ///< the client's id of the first

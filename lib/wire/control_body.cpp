@@ -328,4 +328,18 @@ void read(const pb::ViewRequest& from, core::ViewRequest& frame, Check& /*check*
   frame.from = from.from();
 }
 
+// ---------------------------------------------------------------- state transfer
+
+void write(pb::StateAck& to, const core::StateAck& frame) {
+  to.set_group(frame.group);
+  to.set_token(frame.token);
+  to.set_taken(frame.taken);
+}
+
+void read(const pb::StateAck& from, core::StateAck& frame, Check& /*check*/) {
+  frame.group = from.group();
+  frame.token = from.token();
+  frame.taken = from.taken();
+}
+
 }  // namespace vsync::wire

@@ -35,6 +35,7 @@ void write(pb::Installed& to, const core::Installed& frame);
 void write(pb::TableRequest& to, const core::TableRequest& frame);
 void write(pb::Evicted& to, const core::Evicted& frame);
 void write(pb::ViewRequest& to, const core::ViewRequest& frame);
+void write(pb::StateAck& to, const core::StateAck& frame);
 
 // Everything but the view id, which is in the frame's header.
 void read(const pb::Hello& from, core::Hello& frame, Check& check);
@@ -63,5 +64,6 @@ void read(const pb::Installed& from, core::Installed& frame, Check& check);
 void read(const pb::TableRequest& from, core::TableRequest& frame, Check& check);
 void read(const pb::Evicted& from, core::Evicted& frame, Check& check);
 void read(const pb::ViewRequest& from, core::ViewRequest& frame, Check& check);
+void read(const pb::StateAck& from, core::StateAck& frame, Check& check);
 
 }  // namespace vsync::wire

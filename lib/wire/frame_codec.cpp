@@ -23,6 +23,7 @@ constexpr std::size_t kPrefix = 8;        // magic and length
 constexpr std::size_t kNumber = 4;        // of runs
 constexpr std::size_t kForwardHead = 12;  // ballot and rank
 constexpr std::size_t kTableHead = 24;    // total, offset and hash
+constexpr std::size_t kStateHead = 25;    // group, token, offset and last
 
 /// The type of each frame and its body message; void: a fixed body.
 template <typename Frame>
@@ -66,6 +67,8 @@ template <> struct Codec<core::TableRequest> : Uses<pb::TABREQ, pb::TableRequest
 template <> struct Codec<core::Table> : Uses<pb::TABLE, void> {};
 template <> struct Codec<core::Evicted> : Uses<pb::EVICTED, pb::Evicted> {};
 template <> struct Codec<core::ViewRequest> : Uses<pb::VIEW_REQ, pb::ViewRequest> {};
+template <> struct Codec<core::StatePiece> : Uses<pb::GSTATE, void> {};
+template <> struct Codec<core::StateAck> : Uses<pb::GSTATE_ACK, pb::StateAck> {};
 // clang-format on
 
 template <typename Frame>
@@ -154,6 +157,11 @@ void write_frame(Gather& out, const core::Table& frame, const Context& context) 
   write_table(out, frame);
 }
 
+void write_frame(Gather& out, const core::StatePiece& frame, const Context& context) {
+  write_header(out.head(), kHeaderSize + kStateHead + frame.bytes.size(), pb::GSTATE, 0, context);
+  write_state(out, frame);
+}
+
 template <typename Frame>
 void read_frame(Reader& from, const Slice& /*bytes*/, Frame& frame, Check& check) {
   typename Codec<Frame>::Body body;
@@ -187,6 +195,10 @@ void read_frame(Reader& from, const Slice& /*bytes*/, core::AckAggregate& frame,
 
 void read_frame(Reader& from, const Slice& bytes, core::Table& frame, Check& check) {
   read_table(from, bytes, frame, check);
+}
+
+void read_frame(Reader& from, const Slice& bytes, core::StatePiece& frame, Check& check) {
+  read_state(from, bytes, frame, check);
 }
 
 // ---------------------------------------------------------------- dispatch by type

@@ -70,7 +70,7 @@ std::size_t read_run_header(Reader& from, core::Run& run, Check& check) {
   const std::size_t body = from.value<std::uint32_t>();
   const std::size_t deps = from.value<std::uint16_t>();
   run.service = to_enum(from.value<std::uint8_t>(), core::Service::total, check);
-  run.kind = to_enum(from.value<std::uint8_t>(), core::RunKind::group_flushed, check);
+  run.kind = to_enum(from.value<std::uint8_t>(), core::RunKind::group_state, check);
   run.flags = from.value<std::uint8_t>();
   const bool zero = from.value<std::uint16_t>() == 0 && from.value<std::uint8_t>() == 0;
   check.that(zero && from.ok(), "bad run header");
@@ -157,6 +157,11 @@ void write_table(Gather& to, const core::Table& table) {
   to.refer(table.bytes);
 }
 
+void write_state(Gather& to, const core::StatePiece& piece) {
+  to.head().put(piece.group).put(piece.token).put(piece.offset).put(std::uint8_t{piece.last});
+  to.refer(piece.bytes);
+}
+
 // ---------------------------------------------------------------- readers
 
 std::vector<core::RunPtr> read_runs(Reader& from, const Slice& frame, Check& check) {
@@ -207,6 +212,20 @@ void read_table(Reader& from, const Slice& frame, core::Table& table, Check& che
   check.that(from.ok() && table.total <= kMaxTable && table.offset <= table.total && size <= table.total - table.offset,
              "bad table range");
   table.bytes = frame.part(frame.size() - size, size);
+  static_cast<void>(from.raw(size));
+}
+
+void read_state(Reader& from, const Slice& frame, core::StatePiece& piece, Check& check) {
+  piece.group = from.value<std::uint64_t>();
+  piece.token = from.value<std::uint64_t>();
+  piece.offset = from.value<std::uint64_t>();
+  const auto last = from.value<std::uint8_t>();
+  const std::size_t size = from.left();
+  piece.last = last == 1;
+  check.that(
+      from.ok() && last <= 1 && (last == 1 || size > 0) && piece.offset <= std::numeric_limits<std::uint64_t>::max() - size - 1,
+      "bad state range");
+  piece.bytes = frame.part(frame.size() - size, size);
   static_cast<void>(from.raw(size));
 }
 

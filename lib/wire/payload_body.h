@@ -1,4 +1,4 @@
-// Bodies of the frames that carry payload or are as frequent: DATA, FORWARD, ACK, AGG and TABLE, in fixed layouts
+// Bodies of the frames that carry payload or are as frequent: DATA, FORWARD, ACK, AGG, TABLE and GSTATE, in fixed layouts
 // (proto/vsync/peer/v1/peer.proto). Payload is referred to, not copied, in both directions.
 #pragma once
 
@@ -36,11 +36,13 @@ void write_runs(Gather& to, std::span<const core::RunPtr> runs);
 void write_counts(Writer& to, const std::vector<core::RankCount>& counts);
 void write_statements(Writer& to, const std::vector<core::AckAggregate::Statement>& statements);
 void write_table(Gather& to, const core::Table& table);
+void write_state(Gather& to, const core::StatePiece& piece);
 
 /// What is left of `from` must be runs; `frame` is what `from` reads, for the payload.
 [[nodiscard]] std::vector<core::RunPtr> read_runs(Reader& from, const Slice& frame, Check& check);
 [[nodiscard]] std::vector<core::RankCount> read_counts(Reader& from, Check& check);
 [[nodiscard]] std::vector<core::AckAggregate::Statement> read_statements(Reader& from, Check& check);
 void read_table(Reader& from, const Slice& frame, core::Table& table, Check& check);
+void read_state(Reader& from, const Slice& frame, core::StatePiece& piece, Check& check);
 
 }  // namespace vsync::wire

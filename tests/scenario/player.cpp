@@ -108,6 +108,9 @@ Outcome Player::finish() {
     }
     check::everything_delivered(history, ending, outcome.report);
     check::everything_answered(history, ending, outcome.report);
+    if (settled_) {
+      workload_->judge_states(outcome.report);
+    }
     for (const auto& reason : world_->fatal()) {
       print("stopped: " + reason);
     }

@@ -40,10 +40,18 @@ std::string Player::group(Words words) {
 
 std::string Player::client_join(Words words) {
   if (words.size() < 3) {
-    return "client-join HOST CLIENT GROUP [total-only] [lease]";
+    return "client-join HOST CLIENT GROUP [total-only] [lease] [state [offer N] [replicas N]]";
   }
   const auto wish = [&](const char* word) { return std::find(words.begin() + 3, words.end(), word) != words.end(); };
-  workload_->join(static_cast<HostId>(number(words[0])), words[1], words[2], wish("total-only"), wish("lease"));
+  StateWish state{.wanted = wish("state")};
+  for (std::size_t i = 3; i + 1 < words.size(); ++i) {
+    if (words[i] == "offer") {
+      state.offer = number(words[i + 1]);
+    } else if (words[i] == "replicas") {
+      state.replicas = static_cast<std::uint32_t>(number(words[i + 1]));
+    }
+  }
+  workload_->join(static_cast<HostId>(number(words[0])), words[1], words[2], wish("total-only"), wish("lease"), state);
   return "";
 }
 

@@ -87,6 +87,10 @@ struct FrameText {
   std::string operator()(const Accepted& f) const { return " v" + number(f.view) + " b" + to_string(f.ballot); }
   std::string operator()(const Install& f) const { return " " + f.value->summary(); }
   std::string operator()(const Installed& f) const { return " v" + number(f.view); }
+  std::string operator()(const StatePiece& f) const {
+    return " g" + number(f.group) + " at " + number(f.offset) + (f.last ? ", the last" : "");
+  }
+  std::string operator()(const StateAck& f) const { return " g" + number(f.group) + " taken " + number(f.taken); }
   std::string operator()(const Evicted& f) const { return " current " + f.current->summary(); }
   std::string operator()(const ViewRequest& f) const { return " from " + number(f.from); }
   template <typename Other>
@@ -116,7 +120,8 @@ struct EventText {
   }
   std::string operator()(const trace::GroupInstall& e) const {
     const auto& view = *e.group_view;
-    return "group " + view.name + "/" + number(view.group) + " #" + number(view.number) + " " + members(view);
+    return "group " + view.name + "/" + number(view.group) + " #" + number(view.number) + " " + members(view) +
+           (view.without_state.empty() ? "" : ", " + number(view.without_state.size()) + " without state");
   }
   std::string operator()(const trace::Fate& e) const {
     return "client " + number(e.client) + " request " + number(e.request) + (e.count > 1 ? "+" + number(e.count) : "") + ": " +
@@ -158,6 +163,9 @@ std::string frame_text(const Frame& frame) {
 }
 
 std::string tell(const check::Fact& fact, const Pid& self) {
+  if (const auto* broken = std::get_if<check::StateBroken>(&fact)) {
+    return broken->why;
+  }
   const auto* event = std::get_if<trace::Event>(&fact);
   return event == nullptr ? "" : std::visit(EventText{self}, *event);
 }
@@ -179,6 +187,22 @@ std::string tell(const Effect& effect) {
   }
   if (const auto* quorum = std::get_if<QuorumChanged>(&effect)) {
     return quorum->has ? "has a quorum" : "has lost the quorum";
+  }
+  if (const auto* asked = std::get_if<StateRequested>(&effect)) {
+    return "asks client " + number(asked->client) + " for the state of " + asked->group;
+  }
+  if (const auto* arrived = std::get_if<StateArrived>(&effect)) {
+    std::string who;
+    for (const auto client : arrived->clients) {
+      who += (who.empty() ? "" : ",") + number(client);
+    }
+    return "gives client " + who +
+           (arrived->cold
+                ? " no state of " + arrived->group + ": its own counts"
+                : " state of " + arrived->group + " at " + number(arrived->offset) + (arrived->last ? ", the last" : ""));
+  }
+  if (const auto* dismissed = std::get_if<ClientDismissed>(&effect)) {
+    return "dismisses client " + number(dismissed->client) + " from " + dismissed->name;
   }
   if (std::holds_alternative<LeftCluster>(effect)) {
     return "ends";

@@ -46,6 +46,9 @@ Plan draw(const RunOptions& options, Rng& rng) {
   limits.fetch_timeout = limits.flush_timeout / 2;
   limits.link_flap_max = one_of<std::uint32_t>(rng, {2, 10, 1000});
   limits.linger = limits.suspect_after * 2;
+  limits.state_window = one_of<std::size_t>(rng, {1000, 10'000, 100'000});
+  limits.state_queue_bytes = one_of<std::size_t>(rng, {5000, 1'000'000, 1'000'000});
+  limits.state_timeout = milliseconds(one_of(rng, {200, 1000}));
   limits.slow_member = one_of<Duration>(rng, {seconds(0), seconds(2)});
   limits.window_bytes = one_of<std::size_t>(rng, {4000, 40'000, 1'000'000});
   limits.window_messages = one_of<std::size_t>(rng, {8, 100, 10'000});
@@ -72,6 +75,11 @@ Plan draw(const RunOptions& options, Rng& rng) {
   plan.conduct.encode = rng.chance(0.2);
   plan.appetite.lease = 0.8;
   plan.appetite.requests = one_of(rng, {5.0, 30.0, 100.0});
+  if (calm) {  // then every transfer must come to its end
+    plan.appetite.refuses = plan.appetite.stuck = 0;
+    limits.state_queue_bytes = std::size_t{64} << 20U;
+    limits.state_timeout = seconds(5);
+  }
   plan.chaos = options.chaos.count() != 0 ? options.chaos : seconds(one_of(rng, {4, 8, 15}));
   plan.ancient = !calm && rng.chance(0.1);
   plan.unnumbered = plan.setup.quorum == QuorumPolicy::dynamic && !plan.ancient && rng.chance(0.2);
@@ -280,6 +288,7 @@ void Run::judge() {
     for (const auto& leader : workload_.leaders_without_lease()) {
       result_.report.violation("F10 the leader gets its lease", leader);
     }
+    workload_.judge_states(result_.report);
   }
   check::everything_answered(history, ending_, result_.report);
   if (options_.profile == Profile::calm) {

@@ -64,10 +64,18 @@ Workload::Client* Workload::find(HostId host, ClientId id) {
 
 // ---------------------------------------------------------------- requests
 
-void Workload::join(HostId host, const std::string& name, const std::string& group, bool total_only, bool lease) {
+void Workload::join(HostId host, const std::string& name, const std::string& group, bool total_only, bool lease,
+                    const StateWish& wish) {
   auto& self = client(host, name);
-  self.joins[self.next] = {group, lease};
-  world_.request(host, ClientJoin{self.id, self.next++, group, name, GroupPolicy{total_only}, lease});
+  const bool asked =
+      std::any_of(self.joins.begin(), self.joins.end(), [&](const auto& join) { return join.second.group == group; });
+  const bool wanted = wish.wanted && !asked && !self.groups.contains(group) && !self.replicas.contains(group);
+  self.joins[self.next] = {group, lease, wanted};
+  if (wanted) {
+    self.replicas[group];
+  }
+  world_.request(host,
+                 ClientJoin{self.id, self.next++, group, name, GroupPolicy{total_only}, lease, wanted ? wish : StateWish{}});
 }
 
 void Workload::leave(HostId host, const std::string& name, const std::string& group) {
@@ -138,7 +146,9 @@ void Workload::act(HostId host) {
   if (rng.chance(appetite_.die)) {
     die(host, name);
   } else if (self.groups.empty() ? rng.chance(0.5) : rng.chance(appetite_.join)) {
-    join(host, name, group, total_only, appetite_.lease > 0 && rng.chance(appetite_.lease));
+    StateWish wish{.wanted = rng.chance(appetite_.replica)};
+    wish.offer = rng.below(4);
+    join(host, name, group, total_only, appetite_.lease > 0 && rng.chance(appetite_.lease), wish);
   } else if (rng.chance(appetite_.leave) && self.groups.contains(group)) {
     leave(host, name, group);
   } else if (!self.paused) {
@@ -155,21 +165,26 @@ void Workload::act(HostId host) {
 // ---------------------------------------------------------------- answers
 
 void Workload::effect(HostId host, const Effect& effect) {
+  state_effect(host, effect);
   if (const auto* messages = std::get_if<DeliverMessages>(&effect)) {
-    received(host, *messages);
+    if (messages->audience.only.empty()) {
+      received(host, *messages);
+    }
   } else if (const auto* done = std::get_if<RequestDone>(&effect)) {
     auto* self = find(host, done->client);
     if (self != nullptr && self->joins.contains(done->request)) {
-      const auto& [group, lease] = self->joins[done->request];
-      self->groups.insert(group);
-      if (lease) {
-        self->leased.insert(group);
+      const auto& join = self->joins[done->request];
+      self->groups.insert(join.group);
+      if (join.lease) {
+        self->leased.insert(join.group);
       }
       self->joins.erase(done->request);
     }
   } else if (const auto* refused = std::get_if<RequestRefused>(&effect)) {
-    if (auto* self = find(host, refused->client)) {
-      self->joins.erase(refused->request);
+    if (auto* self = find(host, refused->client); self != nullptr && self->joins.contains(refused->request)) {
+      if (const auto join = self->joins.extract(refused->request).mapped(); join.state) {
+        self->replicas.erase(join.group);
+      }
     }
   } else if (const auto* pause = std::get_if<PauseClient>(&effect)) {
     if (auto* self = find(host, pause->client)) {
@@ -236,6 +251,7 @@ void Workload::process_ended(HostId host, bool crashed) {
       self.joins.clear();
       self.tokens.clear();
       self.paused = false;
+      self.replicas.clear();
     }
   }
 }

@@ -6,9 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "sim/replica.h"
 #include "sim/world.h"
+#include "support/check/report.h"
 
 namespace vsync::sim {
+
+using core::StateWish;
 
 /// How much the applications do; rates are per second of virtual time and machine.
 struct Appetite {
@@ -20,6 +24,9 @@ struct Appetite {
   double batch = 0.2;       ///< of the sends: many messages at once
   double fenced = 0.1;      ///< of the sends: only in the group view known
   double lease = 0;         ///< of the joins: with the wish to be told leases
+  double replica = 0.6;     ///< of the joins: want the state
+  double refuses = 0.05;    ///< of the requests for a state, and as many are never answered
+  double stuck = 0.02;      ///< of what comes with a state: the client takes nothing more for a while
   std::size_t clients = 2;  ///< per machine
   std::size_t max_size = 2000;
 };
@@ -37,7 +44,8 @@ class Workload : public Applications {
   void stop() { running_ = false; }
 
   // ---- one request, also for scripts. The client comes to be when it is first used.
-  void join(HostId host, const std::string& name, const std::string& group, bool total_only, bool lease);
+  void join(HostId host, const std::string& name, const std::string& group, bool total_only, bool lease = false,
+            const StateWish& wish = {});
   void leave(HostId host, const std::string& name, const std::string& group);
   void send(HostId host, const std::string& name, const std::string& group, core::Service service, std::uint32_t count,
             std::size_t size, bool fenced);
@@ -51,15 +59,25 @@ class Workload : public Applications {
   void effect(HostId host, const core::Effect& effect) override;
   void process_ended(HostId host, bool crashed) override;
 
+  /// T2, once a run has settled: no replica waits for a state that another one has.
+  void judge_states(check::Report& report) const;
+
  private:
   struct Client {
     core::ClientId id = 0;
     core::RequestId next = 1;
     std::set<std::string> groups;
-    std::set<std::string> leased;                                   ///< of `groups`: where it asked for its lease
-    std::map<core::RequestId, std::pair<std::string, bool>> joins;  ///< under way: group, and whether with lease
+    std::set<std::string> leased;  ///< of `groups`: where it asked for its lease
+    struct Joining {
+      std::string group;
+      bool lease = false;
+      bool state = false;  ///< wanted
+    };
+    std::map<core::RequestId, Joining> joins;  ///< under way
     std::map<std::string, std::uint64_t> tokens;
     bool paused = false;
+    bool reading = false;                     ///< a ClientRead is on its way
+    std::map<std::string, Replica> replicas;  ///< by group
   };
   using Name = std::pair<HostId, std::string>;
 
@@ -68,6 +86,17 @@ class Workload : public Applications {
   void act(HostId host);
   std::string body(std::uint32_t count, std::size_t size);
   void received(HostId host, const core::DeliverMessages& messages);
+
+  // ---- workload_states.cpp
+  void state_effect(HostId host, const core::Effect& effect);
+  void view_of_replicas(HostId host, const core::GroupViewInstalled& effect);
+  void messages_of_replicas(HostId host, const core::DeliverMessages& messages);
+  void state_asked(HostId host, const core::StateRequested& asked);
+  void state_arrived(HostId host, const core::StateArrived& piece);
+  void give_more(HostId host, core::ClientId id, const std::string& group);
+  void answered(HostId host, core::ClientId id, core::RequestId request, bool refused);
+  void read_later(HostId host, core::ClientId id);
+  void broken(HostId host, core::ClientId id, const std::string& why);
 
   World& world_;
   Appetite appetite_;

@@ -54,7 +54,7 @@ Enum word(const Json& json, Enum last) {
 }
 
 RunKind kind(const Json& json) {
-  constexpr std::array<std::string_view, 4> kWords{"data", "group_join", "group_leave", "group_flushed"};
+  constexpr std::array<std::string_view, 5> kWords{"data", "group_join", "group_leave", "group_flushed", "group_state"};
   for (std::size_t i = 0; i < kWords.size(); ++i) {
     if (json.text() == kWords[i]) {
       return static_cast<RunKind>(i);
@@ -172,9 +172,10 @@ trace::Event group_install(const Json& event) {
   value.members = group_members(json["members"]);
   value.joined = group_members(json["joined"]);
   for (const auto& item : json["left"].items()) {
-    value.left.push_back({group_member(item["member"]), word(item["reason"], LeaveReason::unreachable)});
+    value.left.push_back({group_member(item["member"]), word(item["reason"], LeaveReason::no_state)});
   }
   value.transitional = group_members(json["transitional"]);
+  value.without_state = group_members(json["without_state"]);
   return trace::GroupInstall{std::make_shared<const GroupView>(std::move(value))};
 }
 

@@ -108,6 +108,7 @@ class FakeDaemon final : public io::ControlHandler {
   void on(core::ClientLeave&& leave);
   void on(core::ClientSend&& send);
   void on(core::ClientGone&& client);
+  void on(core::ClientRead&& /*read*/) {}  // it gives no states
   void on(core::AdminEvict&& evict);
   template <typename Admin>
   void on(Admin&& admin);

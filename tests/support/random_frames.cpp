@@ -237,6 +237,20 @@ void RandomFrames::fill(core::Table& frame) {
   frame.hash = number();
 }
 
+void RandomFrames::fill(core::StatePiece& frame) {
+  frame.group = number();
+  frame.token = number();
+  frame.offset = number(1000000);
+  frame.last = flip();
+  frame.bytes = Slice::copy_of("s" + text(10000));
+}
+
+void RandomFrames::fill(core::StateAck& frame) {
+  frame.group = number();
+  frame.token = number();
+  frame.taken = number();
+}
+
 void RandomFrames::fill(core::Evicted& frame) {
   frame.current = view();
   if (flip()) {

@@ -88,6 +88,8 @@ class RandomFrames {
   void fill(core::Installed& frame) { frame.table_hash = number(); }
   void fill(core::TableRequest& /*frame*/) {}
   void fill(core::Table& frame);
+  void fill(core::StatePiece& frame);
+  void fill(core::StateAck& frame);
   void fill(core::Evicted& frame);
   void fill(core::ViewRequest& frame) { frame.from = number(); }
 

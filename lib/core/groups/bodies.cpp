@@ -7,6 +7,8 @@ namespace vsync::core {
 
 namespace {
 
+constexpr std::uint8_t kTotalOnly = 1;  // flags of a join
+constexpr std::uint8_t kState = 2;
 constexpr std::size_t kLengthSize = 4;  // in front of every message of a body
 
 tl::unexpected<Refusal> refuse(std::string_view code, std::string message) {
@@ -17,19 +19,41 @@ tl::unexpected<Refusal> refuse(std::string_view code, std::string message) {
 
 Slice encode(const JoinBody& body) {
   Writer writer;
-  writer.put(std::uint8_t{body.policy.total_only}).put(body.group).put(body.member_name);
+  writer.put(static_cast<std::uint8_t>((body.policy.total_only ? kTotalOnly : 0) | (body.state.wanted ? kState : 0)));
+  writer.put(body.group).put(body.member_name);
+  if (body.state.wanted) {
+    writer.put(body.state.offer).put(body.state.replicas);
+  }
   return Slice::take(writer.take());
 }
 
 std::optional<JoinBody> decode_join(std::string_view bytes) {
   Reader reader(bytes);
-  const auto total_only = reader.get<std::uint8_t>();
+  const auto flags = reader.value<std::uint8_t>();
   const auto group = reader.text(kMaxName);
   const auto member_name = reader.text(kMaxName);
-  if (!reader.done() || *total_only > 1 || group->empty() || !valid_name(*group) || !valid_name(*member_name)) {
+  StateWish state{.wanted = (flags & kState) != 0};
+  if (state.wanted) {
+    state.offer = reader.value<std::uint64_t>();
+    state.replicas = reader.value<std::uint32_t>();
+  }
+  if (!reader.done() || flags > (kTotalOnly | kState) || group->empty() || !valid_name(*group) || !valid_name(*member_name)) {
     return std::nullopt;
   }
-  return JoinBody{*group, *member_name, {.total_only = *total_only == 1}};
+  return JoinBody{*group, *member_name, {.total_only = (flags & kTotalOnly) != 0}, state};
+}
+
+Slice encode(const StateBody& body) {
+  Writer writer;
+  writer.put(static_cast<std::uint8_t>(body.news)).put(body.token);
+  return Slice::take(writer.take());
+}
+
+std::optional<StateBody> decode_state(std::string_view bytes) {
+  Reader reader(bytes);
+  const auto news = static_cast<StateNews>(reader.value<std::uint8_t>());
+  const auto token = reader.value<std::uint64_t>();
+  return reader.done() && news <= StateNews::refused ? std::optional(StateBody{news, token}) : std::nullopt;
 }
 
 Slice encode_leave(LeaveReason reason) {
@@ -41,7 +65,7 @@ Slice encode_leave(LeaveReason reason) {
 std::optional<LeaveReason> decode_leave(std::string_view bytes) {
   Reader reader(bytes);
   const auto reason = static_cast<LeaveReason>(reader.value<std::uint8_t>());
-  const bool known = reason == LeaveReason::left || reason == LeaveReason::crashed;
+  const bool known = reason == LeaveReason::left || reason == LeaveReason::crashed || reason == LeaveReason::no_state;
   return reader.done() && known ? std::optional(reason) : std::nullopt;
 }
 

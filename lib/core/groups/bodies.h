@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "core/groups/group_state.h"
 #include "core/model/config.h"
 #include "core/model/group.h"
 #include "core/model/input.h"
@@ -20,12 +21,22 @@ struct JoinBody {
   std::string_view group;
   std::string_view member_name;
   GroupPolicy policy;
+  StateWish state = {};
 };
 
 [[nodiscard]] Slice encode(const JoinBody& body);
 [[nodiscard]] std::optional<JoinBody> decode_join(std::string_view bytes);
 
-/// Body of a group_leave run: left or crashed.
+/// Body of a group_state run, of its client.
+struct StateBody {
+  StateNews news = StateNews::arrived;
+  std::uint64_t token = 0;  ///< of the transfer
+};
+
+[[nodiscard]] Slice encode(const StateBody& body);
+[[nodiscard]] std::optional<StateBody> decode_state(std::string_view bytes);
+
+/// Body of a group_leave run: left, crashed or no_state.
 [[nodiscard]] Slice encode_leave(LeaveReason reason);
 [[nodiscard]] std::optional<LeaveReason> decode_leave(std::string_view bytes);
 

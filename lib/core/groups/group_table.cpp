@@ -50,6 +50,7 @@ GroupTable::Change GroupTable::join(const Pid& daemon, ClientId client, const Jo
     return {};
   }
   group.joining.push_back(member);
+  group.state.join({daemon, client}, body.state);
   return advance(group);
 }
 
@@ -63,7 +64,9 @@ GroupTable::Change GroupTable::leave(const Pid& daemon, ClientId client, GroupId
   const auto member = std::find_if(members.begin(), members.end(), same_client(daemon, client));
   if (member == members.end()) {
     // A client that leaves before the flush of its join is over was never a member.
-    return {std::erase_if(group.joining, same_client(daemon, client)) > 0 ? id : 0, false, nullptr};
+    const bool was_joining = std::erase_if(group.joining, same_client(daemon, client)) > 0;
+    group.state.forget({daemon, client});
+    return {was_joining ? id : 0, false, nullptr};
   }
   if (contains(group.leaving, *member)) {
     return {};
@@ -81,6 +84,16 @@ GroupTable::Change GroupTable::flushed(const Pid& daemon, GroupId id) {
   return {id, false, group.flushing() ? nullptr : install_group_view(group)};
 }
 
+/// T1, T2. Somebody who waits for the next boundary gets it: a view in which nobody comes or goes.
+GroupTable::Change GroupTable::state_news(const Pid& daemon, ClientId client, GroupId id, const StateBody& body) {
+  const auto it = groups_.find(id);
+  if (it == groups_.end() || !it->second.state.news({daemon, client}, body.token, body.news)) {
+    return {};
+  }
+  auto& group = it->second;
+  return group.state.needs_view() && !group.flushing() ? advance(group) : Change{id, false, nullptr};
+}
+
 /// A change was added: G3 at once, G4 when all daemons with members have flushed.
 GroupTable::Change GroupTable::advance(Group& group) {
   const GroupId id = group.id;
@@ -95,8 +108,16 @@ GroupTable::Change GroupTable::advance(Group& group) {
   return {id, starts, nullptr};
 }
 
+void GroupTable::dismiss_hopeless(Group& group) {
+  const auto stays = [&](const GroupMember& member) { return !contains(group.leaving, member); };
+  for (const auto& member : group.state.hopeless(group.view->members, stays)) {
+    group.leaving.push_back({member, LeaveReason::no_state});
+  }
+}
+
 /// G5. Ends the group when nobody is left in it: `group` is gone then, and the view has no members.
 GroupViewPtr GroupTable::install_group_view(Group& group) {
+  dismiss_hopeless(group);
   auto view = std::make_shared<GroupView>();
   view->group = group.id;
   view->name = group.name;
@@ -114,6 +135,12 @@ GroupViewPtr GroupTable::install_group_view(Group& group) {
   view->members.insert(view->members.end(), group.joining.begin(), group.joining.end());
   view->joined = std::exchange(group.joining, {});
   view->left = std::exchange(group.leaving, {});
+  group.state.install(view->members, view->token);
+  for (const auto& member : view->members) {
+    if (group.state.waits(key_of(member))) {
+      view->without_state.push_back(member);
+    }
+  }
 
   group.view = view;
   group.awaited.clear();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/groups/bodies.h"
+#include "core/groups/group_state.h"
 #include "core/model/group.h"
 #include "core/model/message.h"
 #include "core/model/view.h"
@@ -27,6 +28,7 @@ struct Group {
   std::set<Pid> awaited;                ///< daemons whose GFLUSHED is still to be delivered
   std::vector<GroupMember> joining;     ///< changes for the next view
   std::vector<GroupDeparture> leaving;
+  GroupState state;  ///< T1
 
   [[nodiscard]] bool flushing() const { return !awaited.empty(); }
 };
@@ -47,6 +49,7 @@ class GroupTable {
   Change join(const Pid& daemon, ClientId client, const JoinBody& body);
   Change leave(const Pid& daemon, ClientId client, GroupId group, LeaveReason reason);
   Change flushed(const Pid& daemon, GroupId group);
+  Change state_news(const Pid& daemon, ClientId client, GroupId group, const StateBody& body);
   /// Places `count` delivered messages in the group's view; returns the position of the first. The group must exist.
   std::uint64_t place(GroupId group, const Pid& sender, Service service, std::uint32_t count);
 
@@ -70,6 +73,7 @@ class GroupTable {
   Change advance(Group& group);
   GroupViewPtr install_group_view(Group& group);
   void remove_daemons_not_in(const View& view, Group& group) const;
+  static void dismiss_hopeless(Group& group);
   [[nodiscard]] std::uint64_t next_token();
   bool add(Group group);  // a loaded one; false: contradicts the table
 

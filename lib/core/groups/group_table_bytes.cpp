@@ -1,4 +1,7 @@
 // The group table as bytes (J6). They come from a peer: load() believes nothing.
+#include <algorithm>
+#include <iterator>
+
 #include "base/codec.h"
 #include "core/groups/group_table.h"
 #include "core/groups/text.h"
@@ -7,10 +10,10 @@ namespace vsync::core {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormat = 2;
 constexpr std::size_t kPidSize = 16;
 constexpr std::size_t kMemberSize = kPidSize + 8;  // at least: the name may be empty
-constexpr std::size_t kGroupSize = 70;             // at least
+constexpr std::size_t kGroupSize = 107;            // at least
 
 void write(Writer& out, const Pid& pid) {
   out.put(pid.node).put(pid.incarnation).put(pid.stint);
@@ -47,6 +50,7 @@ void write(Writer& out, const Group& group) {
     write(out, departure.member);
     out.put(static_cast<std::uint8_t>(departure.reason));
   }
+  group.state.save(out);
 }
 
 Pid read_pid(Reader& in) {
@@ -102,6 +106,9 @@ Group read_group(Reader& in) {
     auto member = read_member(in);
     group.leaving.push_back({std::move(member), static_cast<LeaveReason>(in.value<std::uint8_t>())});
   }
+  group.state = GroupState::load(in);
+  std::copy_if(view->members.begin(), view->members.end(), std::back_inserter(view->without_state),
+               [&](const GroupMember& member) { return group.state.waits(key_of(member)); });
   view->group = group.id;
   view->name = group.name;
   view->view = view->token >> 32U;
@@ -111,26 +118,25 @@ Group read_group(Reader& in) {
 }
 
 bool members_are_sound(const Group& group) {
-  using Client = std::pair<Pid, ClientId>;
-  std::set<Client> clients;
+  std::set<MemberKey> clients;
   std::set<GroupMember> members;
   for (const auto& member : group.view->members) {
-    if (!valid(member) || !clients.insert({member.pid, member.client}).second) {
+    if (!valid(member) || !clients.insert(key_of(member)).second) {
       return false;
     }
     members.insert(member);
   }
   for (const auto& member : group.joining) {
-    if (!valid(member) || !clients.insert({member.pid, member.client}).second) {
+    if (!valid(member) || !clients.insert(key_of(member)).second) {
       return false;
     }
   }
   for (const auto& departure : group.leaving) {
-    if (departure.reason > LeaveReason::unreachable || members.erase(departure.member) == 0) {
+    if (departure.reason > LeaveReason::no_state || members.erase(departure.member) == 0) {
       return false;
     }
   }
-  return !group.view->members.empty();
+  return !group.view->members.empty() && group.state.sound(clients);
 }
 
 bool flush_is_sound(const Group& group) {

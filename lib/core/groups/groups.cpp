@@ -15,7 +15,8 @@ Groups::Groups(const Pid& self, const Limits& limits, bool trace)
       trace_(trace),
       queues_(self, limits.client_queue_bytes),
       leases_(limits, trace),
-      fragments_(std::max(limits.max_message, kLargestMessage)) {}
+      fragments_(std::max(limits.max_message, kLargestMessage)),
+      transfers_(self, limits) {}
 
 // ---------------------------------------------------------------- delivery
 
@@ -61,8 +62,19 @@ std::uint64_t Groups::deliver_data(const Pid& sender, const RunPtr& run, Effects
   }
   const auto position = table_.place(run->group, sender, run->service, run->count);
   if (group->daemons.contains(self_)) {
-    effects.push_back(DeliverMessages{run->group, sender, run->client, group->view->token, table_.view(), position, run->service,
-                                      (run->flags & Run::kText) != 0, run->count, std::move(body)});
+    const auto size = body.size();
+    effects.push_back(DeliverMessages{run->group,
+                                      sender,
+                                      run->client,
+                                      group->view->token,
+                                      table_.view(),
+                                      position,
+                                      run->service,
+                                      (run->flags & Run::kText) != 0,
+                                      run->count,
+                                      std::move(body),
+                                      {transfers_.waiting(run->group), {}}});
+    transfers_.hold(run->group, effects.back(), size);
   }
   return position;
 }
@@ -75,6 +87,9 @@ void Groups::deliver_change(const Pid& sender, const Run& run, Effects& effects)
   } else if (run.kind == RunKind::group_leave) {
     const auto reason = decode_leave(run.body.view());
     change = reason ? table_.leave(sender, run.client, run.group, *reason) : change;
+  } else if (run.kind == RunKind::group_state) {
+    const auto body = decode_state(run.body.view());
+    change = body ? table_.state_news(sender, run.client, run.group, *body) : change;
   } else {
     change = table_.flushed(sender, run.group);
   }
@@ -90,11 +105,26 @@ void Groups::deliver_change(const Pid& sender, const Run& run, Effects& effects)
   if (change.installed) {
     group_view(change.installed, true, effects);
   }
-  if (auto* client = sender == self_ && change.group == 0 ? queues_.find(run.client) : nullptr; client && client->change) {
-    refuse(*client, *client->change, {"too_many", "the table of groups is full"}, effects);
-    client->change.reset();
-    queues_.rearrange(table_);
+  if (run.kind == RunKind::group_state) {
+    transfers_.refresh(run.group, table_.find(run.group), effects);
   }
+  if (sender == self_ && change.group == 0) {
+    change_refused(run, effects);
+  }
+}
+
+/// An ordered change of an own client came to nothing.
+void Groups::change_refused(const Run& run, Effects& effects) {
+  auto* client = queues_.find(run.client);
+  if (client == nullptr || !client->change || (run.kind != RunKind::group_join && run.kind != RunKind::group_leave)) {
+    return;
+  }
+  const bool joins = run.kind == RunKind::group_join;
+  refuse(*client, *client->change,
+         joins ? Refusal{"too_many", "the table of groups is full"} : Refusal{"not_member", "the client left the group before"},
+         effects);
+  client->change.reset();
+  queues_.rearrange(table_);
 }
 
 /// A new view of a group: events, answers to the requests it fulfils, and what was held back for it.
@@ -102,7 +132,10 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
   if (trace_) {
     effects.push_back(Trace{trace::GroupInstall{view}});
   }
-  effects.push_back(GroupViewInstalled{view});
+  const auto* group = table_.find(view->group);
+  auto later = group != nullptr ? transfers_.before(*group, *view, effects) : std::vector<ClientId>{};
+  effects.push_back(GroupViewInstalled{view, {std::move(later), {}}});
+  transfers_.hold(view->group, effects.back(), 0);
   for (const auto& member : view->joined) {
     if (auto* client = member.pid == self_ ? queues_.find(member.client) : nullptr; client != nullptr) {
       client->groups.insert(view->group);
@@ -113,13 +146,16 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
     }
   }
   for (const auto& departure : view->left) {
-    if (auto* client = departure.member.pid == self_ ? queues_.find(departure.member.client) : nullptr; client != nullptr) {
-      client->groups.erase(view->group);
-      client->leased.erase(view->group);
-      change_done(*client, nullptr, effects);
+    if (departure.member.pid == self_) {
+      left(*view, departure, effects);
     }
   }
   lead(*view, ordered);
+  if (group != nullptr) {
+    transfers_.after(*group, *view, effects);
+  } else {
+    transfers_.refresh(view->group, nullptr, effects);
+  }
   queues_.rearrange(table_);
   if (view->members.empty()) {
     fragments_.forget(view->group);
@@ -136,6 +172,20 @@ void Groups::lead(const GroupView& view, bool ordered) {
   const auto* leader = view.members.empty() ? nullptr : &view.members.front();
   const auto* client = leader != nullptr && leader->pid == self_ ? queues_.alive(leader->client) : nullptr;
   leases_.changed(view, client != nullptr && client->leased.contains(view.group) ? client->id : 0, ordered);
+}
+
+void Groups::left(const GroupView& view, const GroupDeparture& departure, Effects& effects) {
+  auto* client = queues_.find(departure.member.client);
+  if (client == nullptr) {
+    return;
+  }
+  client->groups.erase(view.group);
+  client->leased.erase(view.group);
+  if (departure.reason != LeaveReason::no_state) {
+    change_done(*client, nullptr, effects);
+  } else if (!client->gone) {
+    effects.push_back(ClientDismissed{client->id, view.group, view.name});  // T2
+  }
 }
 
 void Groups::change_done(Client& client, const GroupViewPtr& view, Effects& effects) {
@@ -169,6 +219,7 @@ void Groups::install(const View& view, Effects& effects) {
   for (const auto& installed : table_.install(view)) {
     group_view(installed, false, effects);
   }
+  transfers_.forget_early();
 }
 
 bool Groups::load_table(std::string_view bytes) {

@@ -12,6 +12,7 @@
 #include "core/groups/group_table.h"
 #include "core/groups/leases.h"
 #include "core/groups/reassembly.h"
+#include "core/groups/state_transfer.h"
 #include "core/model/effect.h"
 #include "core/model/input.h"
 
@@ -27,8 +28,14 @@ class Groups {
   void request(ClientJoin join, Effects& effects);
   void request(ClientLeave leave, Effects& effects);
   void request(ClientSend send, Effects& effects);
+  /// T1: answered when joiners have taken the piece.
+  void request(ClientState piece, Effects& effects);
   /// G2: its groups are left in order after what it had sent; no more replies go to it.
   void client_gone(ClientId client, Effects& effects);
+
+  // ---- state transfer (T1, T2)
+  [[nodiscard]] StateTransfers& transfers() { return transfers_; }
+  [[nodiscard]] Time next_deadline() const { return transfers_.next_deadline(); }
 
   // ---- sending
   /// Is there something to bind? (Not messages of a group that is flushing, G4.)
@@ -91,6 +98,7 @@ class Groups {
   void prepare(Client& client, const ClientLeave& leave, std::vector<Run>& runs, Effects& effects);
   void prepare(Client& client, const Farewell&, std::vector<Run>& runs, Effects& effects);
   void prepare_change(Client& client, RequestId request, Run run, std::vector<Run>& runs);
+  void prepare(const StateTransfers::Statement& statement, std::vector<Run>& runs);
   void add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs);
 
   // ---- delivery
@@ -101,6 +109,8 @@ class Groups {
   void give_up_lease(Client& client, const std::string& group);
   void lead(const GroupView& view, bool ordered);
   void change_done(Client& client, const GroupViewPtr& view, Effects& effects);
+  void change_refused(const Run& run, Effects& effects);
+  void left(const GroupView& view, const GroupDeparture& departure, Effects& effects);
 
   // ---- answers
   void answer(const OwnRun& run, Outcome outcome, std::string_view code, Effects& effects);
@@ -119,6 +129,7 @@ class Groups {
   ClientQueues queues_;
   Leases leases_;
   Reassembly fragments_;
+  StateTransfers transfers_;
   std::set<GroupId> flush_due_;                 // G4: GFLUSHED to bind, before anything else
   std::map<GroupId, std::vector<Held>> early_;  // of the next group view, until it is installed here
   std::vector<OwnRun> prepared_;                // what next() returned and bound() was not told yet

@@ -94,7 +94,17 @@ void Groups::request(ClientSend send, Effects& effects) {
   }
 }
 
+void Groups::request(ClientState piece, Effects& effects) {
+  auto& client = queues_.open(piece.client);
+  const auto request = piece.request;
+  const auto* group = table_.find(piece.group);
+  if (auto why = transfers_.piece(group, std::move(piece), effects); why) {
+    refuse(client, request, *why, effects);
+  }
+}
+
 void Groups::client_gone(ClientId id, Effects& effects) {
+  transfers_.gone(id, effects);
   auto* client = queues_.alive(id);
   if (client == nullptr) {
     return;
@@ -144,7 +154,7 @@ std::optional<Refusal> Groups::refusal(const Client& client, const QueuedSend& s
 // ---------------------------------------------------------------- binding
 
 bool Groups::ready() const {
-  return !flush_due_.empty() || queues_.ready();
+  return !flush_due_.empty() || transfers_.has_statement() || queues_.ready();
 }
 
 std::vector<Run> Groups::next(Effects& effects) {
@@ -155,6 +165,9 @@ std::vector<Run> Groups::next(Effects& effects) {
     run.group = *flush_due_.begin();
     flush_due_.erase(flush_due_.begin());
     add(std::move(run), 0, 0, runs);
+  }
+  while (runs.empty() && transfers_.has_statement()) {
+    prepare(transfers_.take_statement(), runs);
   }
   while (runs.empty() && queues_.ready()) {
     prepare_turn(runs, effects);
@@ -228,7 +241,7 @@ void Groups::prepare(Client& client, const ClientJoin& join, std::vector<Run>& r
   }
   Run run;
   run.kind = RunKind::group_join;
-  run.body = encode(JoinBody{join.group, join.member_name, join.policy});
+  run.body = encode(JoinBody{join.group, join.member_name, join.policy, join.state});
   client.change_asks_lease = join.lease;
   prepare_change(client, join.request, std::move(run), runs);
 }
@@ -263,6 +276,20 @@ void Groups::prepare(Client& client, const Farewell&, std::vector<Run>& runs, Ef
     add(std::move(run), 0, 0, runs);
   }
   queues_.erase(client.id);
+}
+
+/// T1, T2. A client that is gone is not spoken of: its Farewell says all.
+void Groups::prepare(const StateTransfers::Statement& statement, std::vector<Run>& runs) {
+  const auto* client = queues_.alive(statement.client);
+  if (client == nullptr || !client->groups.contains(statement.group)) {
+    return;
+  }
+  Run run;
+  run.kind = statement.news ? RunKind::group_state : RunKind::group_leave;
+  run.group = statement.group;
+  run.client = statement.client;
+  run.body = statement.news ? encode(*statement.news) : encode_leave(LeaveReason::no_state);
+  add(std::move(run), 0, 0, runs);
 }
 
 void Groups::add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs) {
@@ -343,7 +370,8 @@ std::size_t Groups::queued() const {
 }
 
 bool Groups::idle() const {
-  return queues_.empty() && flush_due_.empty() && prepared_.empty() && bound_.empty() && unstable_.empty() && !queues_.changing();
+  return queues_.empty() && flush_due_.empty() && !transfers_.has_statement() && prepared_.empty() && bound_.empty() &&
+         unstable_.empty() && !queues_.changing();
 }
 
 void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
@@ -362,6 +390,7 @@ void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
   unstable_.clear();
   prepared_.clear();
   flush_due_.clear();
+  transfers_.excluded(effects);
   for (auto& [id, client] : queues_.clients()) {
     exclude(client, effects);
   }

@@ -42,6 +42,9 @@ struct Limits {
   std::size_t client_queue_bytes = std::size_t{1} << 20U;  ///< accepted but unbound bytes of one client before it is paused
   std::size_t max_message = kLargestMessage;               ///< larger sends of own clients are refused
   std::size_t max_run_bytes = std::size_t{128} << 10U;     ///< larger messages are cut into fragments of this size
+  std::size_t state_window = std::size_t{512} << 10U;      ///< bytes of a state on its way to joiners (T1)
+  std::size_t state_queue_bytes = std::size_t{64} << 20U;  ///< of messages that wait here for clients without state (T1)
+  Duration state_timeout = std::chrono::seconds(30);       ///< a donor or a joiner that does nothing for so long is given up (T2)
   std::size_t max_members = 64;
   std::size_t ack_direct_max = 16;  ///< above this many members acknowledgements are relayed by the leader
   std::size_t kept_views = 16;

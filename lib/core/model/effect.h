@@ -47,9 +47,45 @@ struct ViewInstalled {
   std::vector<Pid> transitional;
 };
 
+/// For which of the local members of a group an effect is: for everybody but those that wait for their state (T1). What they have
+/// missed comes behind the state, for them alone.
+struct Audience {
+  std::vector<ClientId> later = {};  ///< not for these
+  std::vector<ClientId> only = {};   ///< not empty: for these alone
+};
+
 /// A group view, for the local members in it and for watchers. In order with DeliverMessages.
 struct GroupViewInstalled {
   GroupViewPtr group_view;
+  Audience audience = {};
+};
+
+/// T1: the client is asked for the group's state as of this place in the order. It answers with ClientState.
+struct StateRequested {
+  ClientId client = 0;
+  std::string group;
+  std::uint64_t token = 0;     ///< of the group view that it belongs to; names the transfer
+  std::size_t window = 0;      ///< bytes of pieces without RequestDone, at most
+  std::size_t piece_size = 0;  ///< bytes of one piece, at most
+};
+
+/// T1: a piece of the group's state as of the group view `token`. Offset 0 begins the state, also anew: what came before it is
+/// void.
+struct StateArrived {
+  std::vector<ClientId> clients;
+  std::string group;
+  std::uint64_t token = 0;
+  std::uint64_t offset = 0;
+  bool last = false;
+  bool cold = false;  ///< nobody had it: the client's own is the group's state from here on; the body is empty
+  Slice body;
+};
+
+/// T2: a client is in the group no more, because it could not get the group's state.
+struct ClientDismissed {
+  ClientId client = 0;
+  GroupId group = 0;
+  std::string name;
 };
 
 /// Messages for all local members of the group, and for senders that asked. Body as in Run; never a fragment.
@@ -64,6 +100,7 @@ struct DeliverMessages {
   bool text = false;
   std::uint32_t count = 1;
   Slice body;
+  Audience audience = {};
 };
 
 /// C1: the outcome of `count` sends whose requests are request, request+1, …
@@ -163,8 +200,9 @@ struct Trace {
 };
 
 using Effect = std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled,
-                            DeliverMessages, SendOutcome, RequestDone, RequestRefused, PauseClient, LeaseGranted, QuorumChanged,
-                            SuspicionChanged, MemberSlow, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
+                            DeliverMessages, StateRequested, StateArrived, ClientDismissed, SendOutcome, RequestDone,
+                            RequestRefused, PauseClient, LeaseGranted, QuorumChanged, SuspicionChanged, MemberSlow, Excluded,
+                            IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
 
 /// Reused from step to step by the shell.
 using Effects = std::vector<Effect>;

@@ -284,9 +284,30 @@ struct ViewRequest {
   bool operator==(const ViewRequest&) const = default;
 };
 
+/// T1: a piece of a group's state, from the donor's daemon to a joiner's. `token` names the transfer: the group view that the
+/// state belongs to. Nothing is sent before the receiver's first StateAck.
+struct StatePiece {
+  GroupId group = 0;
+  std::uint64_t token = 0;
+  std::uint64_t offset = 0;
+  bool last = false;
+  Slice bytes;
+
+  bool operator==(const StatePiece&) const = default;
+};
+
+/// T1: opens the transfer, and gives credit: the receiver's clients have taken so many bytes of it.
+struct StateAck {
+  GroupId group = 0;
+  std::uint64_t token = 0;
+  std::uint64_t taken = 0;
+
+  bool operator==(const StateAck&) const = default;
+};
+
 using Frame = std::variant<Hello, Goodbye, LinkUp, Data, Ack, AckAggregate, Suspect, Join, Reject, Leave, EvictRequest, PreVote,
                            PreVoteReply, Prepare, Promise, Nack, Ready, ReadyOk, Flush, Forward, Fetch, HaveAll, HolderLost,
-                           Accept, Accepted, Install, Installed, TableRequest, Table, Evicted, ViewRequest>;
+                           Accept, Accepted, Install, Installed, TableRequest, Table, Evicted, ViewRequest, StatePiece, StateAck>;
 
 /// One frame may go to many peers: it is encoded once.
 using FramePtr = std::shared_ptr<const Frame>;

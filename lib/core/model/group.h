@@ -25,9 +25,18 @@ struct GroupPolicy {
   auto operator<=>(const GroupPolicy&) const = default;
 };
 
+/// T1: what a member that joins says about the group's state.
+struct StateWish {
+  bool wanted = false;         ///< it gets the state when it joins, and gives it to later ones
+  std::uint64_t offer = 0;     ///< how new the checkpoint is that it has itself, 0 = none; counts when no member has the state
+  std::uint32_t replicas = 1;  ///< and then: not before so many members that want the state are there
+
+  auto operator<=>(const StateWish&) const = default;
+};
+
 struct GroupDeparture {
   GroupMember member;
-  LeaveReason reason = LeaveReason::left;  ///< left = by request, crashed = the client or its daemon died
+  LeaveReason reason = LeaveReason::left;  ///< left = by request, crashed = the client or its daemon died, no_state (T2)
 
   bool operator==(const GroupDeparture&) const = default;
 };
@@ -43,7 +52,8 @@ struct GroupView {
   std::vector<GroupMember> members;  ///< leader first; empty in the last view of a group, which then is gone
   std::vector<GroupMember> joined;
   std::vector<GroupDeparture> left;
-  std::vector<GroupMember> transitional;  ///< members that came from the previous group view together
+  std::vector<GroupMember> transitional;        ///< members that came from the previous group view together
+  std::vector<GroupMember> without_state = {};  ///< members that want the state and have none yet (T1)
   bool primary = true;
   bool cold = false;  ///< first view of the chain after a total failure
 

@@ -63,6 +63,7 @@ struct ClientJoin {
   std::string member_name;
   GroupPolicy policy;
   bool lease = false;  ///< F10: tell it its lease whenever it leads
+  StateWish state = {};
 };
 
 struct ClientLeave {
@@ -81,6 +82,22 @@ struct ClientSend {
   std::uint32_t count = 1;
   std::uint64_t in_view = 0;  ///< C2: token of the group view it must be sent in, 0 = any
   Slice body;
+};
+
+/// T1: the next piece of the state that a StateRequested asked for.
+struct ClientState {
+  ClientId client = 0;
+  RequestId request = 0;
+  std::string group;
+  std::uint64_t token = 0;  ///< of the StateRequested
+  bool last = false;        ///< the state ends with it
+  bool refused = false;     ///< T2: the client cannot or will not give the state
+  Slice body;
+};
+
+/// T1: what this client was given so far has left the daemon, but for little.
+struct ClientRead {
+  ClientId client = 0;
 };
 
 struct ClientGone {
@@ -114,7 +131,7 @@ struct AdminColdStart {
 };
 
 using Input = std::variant<Tick, EndOfTurn, FrameReceived, DatagramReceived, LinkOpened, LinkClosed, PeerGone, SeedsTried,
-                           Persisted, PersistFailed, ClientJoin, ClientLeave, ClientSend, ClientGone, AdminJoin, AdminLeave,
-                           AdminEvict, AdminColdStart>;
+                           Persisted, PersistFailed, ClientJoin, ClientLeave, ClientSend, ClientState, ClientRead, ClientGone,
+                           AdminJoin, AdminLeave, AdminEvict, AdminColdStart>;
 
 }  // namespace vsync::core

@@ -64,7 +64,12 @@ namespace vsync::core {
   X(lease_from_answer, "F10: a lease counts from the answer to a heartbeat, not from its sending")     \
   X(lease_by_wedged, "F10: members that have promised away the view still back its leases")            \
   X(lease_by_witness, "F10, B4: a witness backs leases of a view that it has promised away")           \
-  X(relay_forges, "section 13: the leader aggregates statements that were never made")
+  X(relay_forges, "section 13: the leader aggregates statements that were never made")                 \
+  X(state_donor_without, "T1: a member without the state is taken for a donor")                        \
+  X(state_overtaken, "T1: messages do not wait for the state")                                         \
+  X(state_repeated, "T1: pieces that are sent again after a link broke are taken twice")               \
+  X(state_forgets_messages, "T1: what waited behind the state is dropped")                             \
+  X(state_claimed, "T2: a joiner with a part of the state claims to have it")
 
 enum class Mutant {
   none,

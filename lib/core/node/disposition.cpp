@@ -48,6 +48,8 @@ constexpr std::array<Row, std::variant_size_v<Frame>> kTable = {{
     {I, H, I, I, I, I},  // TABLE
     {I, H, H, H, I, H},  // EVICTED
     {I, H, H, H, H, H},  // VIEW_REQ
+    {I, I, H, H, I, I},  // GSTATE: beside the streams of the view, whatever happens to it
+    {I, I, H, H, I, I},  // GSTATE_ACK
 }};
 
 }  // namespace

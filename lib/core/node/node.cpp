@@ -47,6 +47,7 @@ void Node::Impl::step(Time now, Input input, Effects& effects) {
   }
   now_ = now;
   effects_ = &effects;
+  groups_.transfers().at(now);
   std::visit([this](auto& body) { on(body); }, input);
   handle_loopback();
 }
@@ -66,7 +67,8 @@ Time Node::Impl::next_deadline() const {
   }
   const bool waiting = is_member() && !ordering_.wedged() && ordering_.blocker().has_value();
   const Time lease = membership_.role() == Role::member ? groups_.leases().next_deadline() : kNever;
-  return std::min({detector_.next_deadline(), membership_.next_deadline(), streams_.next_deadline(waiting), drain_until_, lease});
+  return std::min({detector_.next_deadline(), membership_.next_deadline(), streams_.next_deadline(waiting), drain_until_, lease,
+                   groups_.next_deadline()});
 }
 
 // ---------------------------------------------------------------- time, links, storage
@@ -85,6 +87,7 @@ void Node::Impl::on(Tick&) {
     }
     check_slow_member();
   }
+  groups_.transfers().tick();
   check_drained();
   check_quorum();
 }
@@ -144,6 +147,7 @@ void Node::Impl::on(LinkOpened& input) {
   membership_.link_opened(input.peer, now_);
   if (is_member() && membership_.view()->contains(pid)) {
     send_link_up(pid);
+    groups_.transfers().link_opened(pid, *effects_);
   }
 }
 
@@ -214,6 +218,14 @@ bool Node::Impl::refused_by_witness(const Waiting& who) {
     refuse(who, "witness", "this daemon is a witness: it votes, and that is all; ask the daemon of a member");
   }
   return config_.self.witness;
+}
+
+void Node::Impl::on(ClientState& input) {
+  groups_.request(std::move(input), *effects_);
+}
+
+void Node::Impl::on(ClientRead& input) {
+  groups_.transfers().read(input.client, *effects_);
 }
 
 void Node::Impl::on(ClientGone& input) {

@@ -78,6 +78,8 @@ class Node::Impl final : public MembershipHost {
   void on(ClientJoin& input);
   void on(ClientLeave& input);
   void on(ClientSend& input);
+  void on(ClientState& input);
+  void on(ClientRead& input);
   void on(ClientGone& input);
   void on(AdminJoin& input);
   void on(AdminLeave& input);
@@ -87,6 +89,7 @@ class Node::Impl final : public MembershipHost {
   // ---- traffic.cpp: the frames of a view, and what a turn ends with
   [[nodiscard]] std::optional<Rank> sender_in_view(const Pid& from, ViewId view, const Frame& frame);
   bool view_traffic(const Pid& from, const Frame& frame);
+  bool state_traffic(const Pid& from, const Frame& frame);
   void on_data(Rank from, const Pid& pid, const Data& data);
   void on_link_up(Rank from, const Pid& pid, const LinkUp& link_up);
   void send_link_up(const Pid& to);

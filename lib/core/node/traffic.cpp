@@ -28,7 +28,7 @@ void Node::Impl::on(FrameReceived& input) {
   forward_detector_effects();
   switch (disposition(membership_.role(), input.frame.index())) {
     case Disposition::handle:
-      if (!view_traffic(input.from, input.frame)) {
+      if (!view_traffic(input.from, input.frame) && !state_traffic(input.from, input.frame)) {
         membership_.frame(input.from, input.frame, now_);
       }
       break;
@@ -99,6 +99,21 @@ bool Node::Impl::view_traffic(const Pid& from, const Frame& frame) {
     return handle(link_up->view, [&](Rank rank) { on_link_up(rank, from, *link_up); });
   }
   return false;
+}
+
+/// T1: beside the streams, and so also while the view is wedged. True: it was GSTATE or GSTATE_ACK.
+bool Node::Impl::state_traffic(const Pid& from, const Frame& frame) {
+  const auto* piece = std::get_if<StatePiece>(&frame);
+  const auto* ack = std::get_if<StateAck>(&frame);
+  if ((piece == nullptr && ack == nullptr) || !membership_.view()->contains(from)) {
+    return piece != nullptr || ack != nullptr;
+  }
+  if (piece != nullptr) {
+    groups_.transfers().received(from, *piece, *effects_);
+  } else {
+    groups_.transfers().received(from, *ack, *effects_);
+  }
+  return true;
 }
 
 void Node::Impl::on_data(Rank from, const Pid& pid, const Data& data) {

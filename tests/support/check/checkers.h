@@ -21,6 +21,7 @@ void fates(const History& history, Report& report);              ///< C3
 void group_views(const History& history, Report& report);        ///< G5, C4
 void group_messages(const History& history, Report& report);     ///< same messages between two group views
 void receipts(const History& history, Report& report);           ///< D4, positions, undamaged bodies, as applications see them
+void states(const History& history, Report& report);             ///< T1, T2: state equals at the cut
 
 void leases(const History& history, Report& report);  ///< F10: one leader at a time
 

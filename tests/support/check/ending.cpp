@@ -19,6 +19,7 @@ void safety(const History& history, Report& report) {
   group_messages(history, report);
   receipts(history, report);
   leases(history, report);
+  states(history, report);
 }
 
 void everything_delivered(const History& history, const Ending& ending, Report& report) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -46,7 +47,19 @@ struct Received {
   bool wrong_view = false;  ///< C2: it was sent for another group view
 };
 
-using Fact = std::variant<trace::Event, Crash, Asked, Answered, ClientDied, Received>;
+/// T1: the state of a replica as of the beginning of a group view. Written by the simulator; so is what a replica cannot make
+/// sense of.
+struct StateAt {
+  GroupId group = 0;
+  std::uint64_t token = 0;
+  ClientId client = 0;
+  std::uint64_t hash = 0;
+};
+struct StateBroken {
+  std::string why;
+};
+
+using Fact = std::variant<trace::Event, Crash, Asked, Answered, ClientDied, Received, StateAt, StateBroken>;
 
 /// Records of one process are in the order in which they happened; between processes nothing is assumed.
 struct Record {

@@ -223,7 +223,8 @@ TEST_CASE("G2: clients of daemons that are gone leave in every group at the inst
   cluster.change_view({2}, SIZE_MAX, reason);
   const auto views = all<GroupViewInstalled>(cluster[1].effects);
   REQUIRE(views.size() == 3);
-  for (const auto& [view] : views) {
+  for (const auto& installed : views) {
+    const auto& view = installed.group_view;
     CHECK(view->name != "c");
     REQUIRE(view->left.size() == 1);
     CHECK(view->left[0].member.pid == pid(2));
@@ -251,7 +252,8 @@ TEST_CASE("G2: a client's death leaves its groups after what it had sent") {
   CHECK(std::holds_alternative<DeliverMessages>(effects.front()));
   const auto views = all<GroupViewInstalled>(effects);
   REQUIRE(views.size() == 2);
-  for (const auto& [view] : views) {
+  for (const auto& installed : views) {
+    const auto& view = installed.group_view;
     CHECK(clients(view->members) == Names{"2:1"});
     CHECK(view->left.at(0).reason == LeaveReason::crashed);
   }

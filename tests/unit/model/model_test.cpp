@@ -66,10 +66,10 @@ std::vector<Frame> one_of_each(std::index_sequence<I...>) {
 
 TEST_CASE("every frame has the name that the protocol gives it") {
   const std::vector<std::string> expected = {
-      "HELLO",    "GOODBYE",  "LINKUP",    "DATA",    "ACK",           "AGG",      "SUSPECT",     "JOIN",
-      "REJECT",   "LEAVE",    "EVICT_REQ", "PREVOTE", "PREVOTE_REPLY", "PREPARE",  "PROMISE",     "NACK",
-      "READY",    "READY_OK", "FLUSH",     "FORWARD", "FETCH",         "HAVE_ALL", "HOLDER_LOST", "ACCEPT",
-      "ACCEPTED", "INSTALL",  "INSTALLED", "TABREQ",  "TABLE",         "EVICTED",  "VIEW_REQ"};
+      "HELLO",  "GOODBYE",   "LINKUP",  "DATA",          "ACK",         "AGG",       "SUSPECT",  "JOIN",    "REJECT",
+      "LEAVE",  "EVICT_REQ", "PREVOTE", "PREVOTE_REPLY", "PREPARE",     "PROMISE",   "NACK",     "READY",   "READY_OK",
+      "FLUSH",  "FORWARD",   "FETCH",   "HAVE_ALL",      "HOLDER_LOST", "ACCEPT",    "ACCEPTED", "INSTALL", "INSTALLED",
+      "TABREQ", "TABLE",     "EVICTED", "VIEW_REQ",      "GSTATE",      "GSTATE_ACK"};
   const auto frames = one_of_each(std::make_index_sequence<std::variant_size_v<Frame>>());
   REQUIRE(frames.size() == expected.size());
   for (std::size_t i = 0; i < frames.size(); ++i) {

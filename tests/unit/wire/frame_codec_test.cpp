@@ -185,7 +185,7 @@ TEST_CASE("header: cluster, version, type, flags and view reference are checked"
   CHECK(refusal(encoded(core::Leave{5}, {.uuid_hash = 77, .proto = 0})) == "unsupported protocol version");
   CHECK(refusal(encoded(core::Hello{}, {.uuid_hash = 77, .proto = kProtoMax + 1})) == "accepted");
   CHECK(refusal(patched(frame, 8, std::string(1, '\0'))) == "unknown frame type");
-  CHECK(refusal(patched(frame, 8, "\x20")) == "unknown frame type");
+  CHECK(refusal(patched(frame, 8, "\x7f")) == "unknown frame type");
   CHECK(refusal(patched(frame, 8, "\xff")) == "unknown frame type");
   CHECK(refusal(patched(frame, 9, "\x01")) == "unknown frame flags");
   CHECK(refusal(patched(frame, 12, "\x01")) == "bad view reference");
@@ -224,7 +224,7 @@ TEST_CASE("runs are checked") {
   CHECK(with([](core::Run& r) { r.kind = core::RunKind::group_join, r.service = core::Service::fifo; }) == "bad run service");
   CHECK(with([](core::Run& r) { r.deps = {{256, 1}}; }) == "rank out of range");
   CHECK(with([](core::Run& r) { r.service = static_cast<core::Service>(3); }) == "unknown enumeration value");
-  CHECK(with([](core::Run& r) { r.kind = static_cast<core::RunKind>(4); }) == "unknown enumeration value");
+  CHECK(with([](core::Run& r) { r.kind = static_cast<core::RunKind>(100); }) == "unknown enumeration value");
 }
 
 TEST_CASE("claimed numbers are checked against what is there") {

@@ -81,7 +81,7 @@ struct GroupMember {
 
 struct GroupDeparture {
   GroupMember member;
-  std::string reason;  ///< "left", "crashed"
+  std::string reason;  ///< "left", "crashed", "no_state"
 };
 
 /// Who is in a group, from here to the next view; equal at all members.
@@ -93,7 +93,8 @@ struct GroupView {
   std::vector<GroupMember> members;  ///< by seniority; the first leads
   std::vector<GroupMember> joined;
   std::vector<GroupDeparture> left;
-  std::vector<GroupMember> transitional;  ///< came from the previous view together: they delivered the same messages in it
+  std::vector<GroupMember> transitional;   ///< came from the previous view together: they delivered the same messages in it
+  std::vector<GroupMember> without_state;  ///< want the state and have none yet
   bool primary = true;
   bool cold = false;  ///< first view after all daemons had been down: nobody brings state
   bool total_only = false;
@@ -161,6 +162,32 @@ struct Suspicion {
   std::chrono::microseconds silence{0};
 };
 
+/// Where the state of a group is read from, at a member that gives it to others.
+class VSYNC_API StateSource {
+ public:
+  StateSource() = default;
+  StateSource(const StateSource&) = delete;
+  StateSource& operator=(const StateSource&) = delete;
+  virtual ~StateSource();
+  /// Puts the next bytes in front of `space` and says how many; 0 ends the state. Called from poll() while the state is under
+  /// way, so it must read from a snapshot: messages are delivered meanwhile.
+  virtual std::size_t read(std::span<char> space) = 0;
+};
+
+/// A state that fits into memory twice.
+[[nodiscard]] VSYNC_API std::unique_ptr<StateSource> whole_state(std::string bytes);
+
+/// The next bytes of a group's state. Valid during the callback only.
+struct StatePiece {
+  std::string_view group;
+  std::uint64_t token = 0;   ///< of the group view to which the state belongs; what is delivered next comes after it
+  std::uint64_t offset = 0;  ///< 0 begins the state, also anew when the one who gave it is gone: what was before is void
+  std::string_view bytes;
+  bool last = false;
+  bool cold =
+      false;  ///< nobody has the state: what this client has itself, its checkpoint or nothing, is the group's from now on
+};
+
 /// Names a message that was accepted for sending: 1, 2, 3, … in the order of the calls.
 using Ticket = std::uint64_t;
 
@@ -188,6 +215,11 @@ class VSYNC_API Handler {
   /// lease: look at the clock.
   virtual void on_lease(const Lease& lease);
   virtual void on_sent(const Sent& sent);
+  /// A member that joined with JoinOptions::state is asked for the state as of now, for others that join. Null: it cannot give
+  /// it.
+  virtual std::unique_ptr<StateSource> on_state_request(std::string_view group);
+  /// The state comes to a member that joined with JoinOptions::state: after its first view, before any message.
+  virtual void on_state(const StatePiece& piece);
   /// In the group no more: the daemon was excluded, or the connection is lost. With Options::rejoin a view follows by itself.
   virtual void on_excluded(std::string_view group, std::string_view why);
   /// The connection to the daemon came or went.
@@ -215,8 +247,11 @@ struct Options {
 
 struct JoinOptions {
   std::string member_name = {};
-  bool total_only = false;  ///< the group refuses fifo and causal; joins are faster
-  bool lease = false;       ///< be told when this client leads, and until when: on_lease, lease_until
+  bool total_only = false;     ///< the group refuses fifo and causal; joins are faster
+  bool lease = false;          ///< be told when this client leads, and until when: on_lease, lease_until
+  bool state = false;          ///< wants the group's state (on_state), and gives it to later members (on_state_request)
+  std::uint64_t offer = 0;     ///< how new the checkpoint is that it has itself: when nobody has the state, the newest wins
+  std::uint32_t replicas = 1;  ///< and then, waits until so many members that want the state are there
 };
 
 struct SendOptions {
@@ -252,6 +287,8 @@ class VSYNC_API Client {
   Expected<Done> connect(std::optional<Milliseconds> timeout = {});
   /// Waits until the view with this client is installed. on_view is called for it too.
   Expected<GroupView> join(std::string_view group, JoinOptions options = {}, std::optional<Milliseconds> timeout = {});
+  /// JoinOptions::offer of the next join of this group, when it joins again by itself.
+  void set_offer(std::string_view group, std::uint64_t offer);
   /// Waits until the view without this client is installed; messages before it are still delivered.
   Expected<Done> leave(std::string_view group, std::optional<Milliseconds> timeout = {});
 

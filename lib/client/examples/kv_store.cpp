@@ -1,0 +1,164 @@
+// A replicated key-value store: every replica applies the same writes in the same order, and a new one gets the others' contents
+// first. Run one on each host; it reads commands from standard input and answers on standard output:
+//
+//   set KEY VALUE   "set KEY delivered", or not_delivered, or unknown
+//   get KEY         "KEY=VALUE", from the local copy
+//   sum             "sum ENTRIES HASH" of the whole copy
+#include <poll.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <map>
+#include <sstream>
+#include <string>
+
+#include <vsync/client.h>
+
+namespace {
+
+constexpr const char* kGroup = "kv";
+
+class Store final : public vsync::Handler {
+ public:
+  [[nodiscard]] bool ready() const { return ready_; }
+  [[nodiscard]] std::uint64_t version() const { return version_; }
+
+  void print(const std::string& key) const {
+    const auto found = entries_.find(key);
+    std::cout << key << '=' << (found == entries_.end() ? "" : found->second) << std::endl;
+  }
+  void print_sum() const { std::cout << "sum " << entries_.size() << ' ' << std::hash<std::string>()(to_bytes()) << std::endl; }
+  void sent(vsync::Ticket ticket, const std::string& key) { writes_[ticket] = key; }
+
+  // ---- the replicated part: nothing but these changes the entries
+
+  void on_messages(const vsync::Delivery& delivery) override {
+    for (const auto message : delivery.messages) {
+      apply(message);
+    }
+  }
+
+  /// A copy, because writes go on while the state is under way.
+  std::unique_ptr<vsync::StateSource> on_state_request(std::string_view) override { return vsync::whole_state(to_bytes()); }
+
+  void on_state(const vsync::StatePiece& piece) override {
+    if (piece.offset == 0) {
+      arriving_.clear();  // a new state, or the same from another member
+    }
+    arriving_ += piece.bytes;
+    if (piece.last && !piece.cold) {
+      from_bytes(arriving_);
+    }
+    if (piece.last) {  // cold: nobody has the contents, so ours count: the first replica's are empty
+      arriving_.clear();
+      ready_ = true;
+      std::cout << "ready" << std::endl;
+    }
+  }
+
+  // ---- what the replica knows about itself
+
+  void on_excluded(std::string_view, std::string_view why) override {
+    ready_ = false;  // others go on without us; the library joins again, and on_state follows
+    std::cout << "excluded: " << why << std::endl;
+  }
+
+  void on_sent(const vsync::Sent& sent) override {
+    const char* const words[] = {"delivered", "not_delivered", "unknown"};
+    for (std::uint64_t i = 0; i < sent.count; ++i) {
+      const auto write = writes_.extract(sent.first + i);
+      std::cout << "set " << (write ? write.mapped() : "?") << ' ' << words[static_cast<int>(sent.fate)] << std::endl;
+    }
+  }
+
+ private:
+  /// A write is "KEY VALUE".
+  void apply(std::string_view write) {
+    const auto space = write.find(' ');
+    entries_[std::string(write.substr(0, space))] = write.substr(space + 1);
+    ++version_;
+  }
+
+  [[nodiscard]] std::string to_bytes() const {
+    std::ostringstream out;
+    out << version_ << '\n';
+    for (const auto& [key, value] : entries_) {
+      out << key << ' ' << value << '\n';
+    }
+    return std::move(out).str();
+  }
+
+  void from_bytes(const std::string& bytes) {
+    std::istringstream in(bytes);
+    std::uint64_t version = 0;
+    std::string line;
+    in >> version >> std::ws;
+    entries_.clear();
+    while (std::getline(in, line)) {
+      apply(line);
+    }
+    version_ = version;
+  }
+
+  std::map<std::string, std::string> entries_;
+  std::uint64_t version_ = 0;  ///< writes applied since the group began: the newest copy has the highest
+  std::string arriving_;
+  bool ready_ = false;
+  std::map<vsync::Ticket, std::string> writes_;  ///< without outcome
+};
+
+/// One command of the user. False: it must wait.
+bool execute(const std::string& line, Store& store, vsync::Client& client) {
+  std::istringstream words(line);
+  std::string command;
+  std::string key;
+  std::string value;
+  words >> command >> key;
+  if (command == "set" && words >> value) {
+    const auto ticket = client.try_post(kGroup, key + ' ' + value);
+    if (ticket) {
+      store.sent(*ticket, key);
+    }
+    return ticket.has_value();
+  }
+  if (!store.ready()) {
+    return false;  // what we have is not the group's
+  }
+  if (command == "get") {
+    store.print(key);
+  } else if (command == "sum") {
+    store.print_sum();
+  }
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Store store;
+  vsync::Client client(store, {.name = "kv_store"});
+  const vsync::JoinOptions options{.member_name = argc > 1 ? argv[1] : "", .total_only = true, .state = true};
+  if (const auto view = client.join(kGroup, options); !view) {
+    std::cerr << "cannot join: " << view.failure().message << '\n';
+    return 1;
+  }
+  std::string input;
+  bool open = true;
+  while (open) {
+    pollfd ready[] = {{STDIN_FILENO, POLLIN, 0}, {client.native_handle(), POLLIN, 0}};
+    ::poll(ready, 2, 100);
+    client.set_offer(kGroup, store.version());  // should all replicas lose their daemons at once, the newest copy wins
+    static_cast<void>(client.poll());
+    char bytes[4096];
+    if ((ready[0].revents & (POLLIN | POLLHUP)) != 0) {
+      const auto got = ::read(STDIN_FILENO, bytes, sizeof bytes);
+      open = got > 0;
+      input.append(bytes, open ? static_cast<std::size_t>(got) : 0);
+    }
+    for (auto end = input.find('\n'); end != std::string::npos && execute(input.substr(0, end), store, client);) {
+      input.erase(0, end + 1);
+      end = input.find('\n');
+    }
+  }
+  static_cast<void>(client.flush());
+}

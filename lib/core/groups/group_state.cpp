@@ -1,0 +1,179 @@
+#include "core/groups/group_state.h"
+
+#include <algorithm>
+
+#include "core/groups/group_table.h"
+#include "core/model/mutant.h"
+
+namespace vsync::core {
+
+namespace {
+
+constexpr std::size_t kKeySize = 20;
+constexpr std::size_t kReplicaSize = kKeySize + 13;
+
+void write(Writer& out, const MemberKey& key) {
+  out.put(key.first.node).put(key.first.incarnation).put(key.first.stint).put(key.second);
+}
+
+MemberKey read_key(Reader& in) {
+  MemberKey key;
+  key.first.node = in.value<std::uint32_t>();
+  key.first.incarnation = in.value<std::uint64_t>();
+  key.first.stint = in.value<std::uint32_t>();
+  key.second = in.value<std::uint32_t>();
+  return key;
+}
+
+}  // namespace
+
+void GroupState::join(const MemberKey& member, const StateWish& wish) {
+  if (wish.wanted) {
+    replicas_[member] = {Mark::waits, wish.offer, wish.replicas};
+  }
+}
+
+bool GroupState::news(const MemberKey& member, std::uint64_t token, StateNews news) {
+  if (!active() || token != boundary_) {
+    return false;
+  }
+  if (news == StateNews::arrived) {
+    if (joiners_.erase(member) == 0) {
+      return false;
+    }
+    replicas_.at(member).mark = Mark::has;
+    return true;
+  }
+  if (member != donor_) {
+    return false;
+  }
+  replicas_.at(member).mark = Mark::refuses;
+  joiners_.clear();
+  return true;
+}
+
+void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t token) {
+  std::set<MemberKey> there;
+  for (const auto& member : members) {
+    there.insert(key_of(member));
+  }
+  std::erase_if(replicas_, [&](const auto& entry) { return !there.contains(entry.first); });
+  std::erase_if(joiners_, [&](const MemberKey& joiner) { return !there.contains(joiner); });
+  if (active() && there.contains(donor_)) {
+    return;  // it goes on across this view
+  }
+  joiners_.clear();
+  if (marked(Mark::waits).empty()) {
+    return;
+  }
+  if (marked(Mark::has).empty()) {  // who was refused is gone (hopeless()); a new joiner may ask again
+    for (auto& [member, replica] : replicas_) {
+      replica.mark = replica.mark == Mark::refuses ? Mark::has : replica.mark;
+    }
+  }
+  const auto first = std::find_if(members.begin(), members.end(), [&](const GroupMember& member) {
+    const auto it = replicas_.find(key_of(member));
+    return it != replicas_.end() && (it->second.mark == Mark::has || mutant(Mutant::state_donor_without));
+  });
+  if (first != members.end()) {
+    cold_ = false;
+    begin(key_of(*first), members, token);
+  } else if (const auto winner = newest_offer(members)) {
+    cold_ = true;
+    begin(*winner, members, token);
+  }
+}
+
+void GroupState::begin(const MemberKey& donor, const std::vector<GroupMember>& members, std::uint64_t token) {
+  boundary_ = token;
+  donor_ = donor;
+  replicas_.at(donor).mark = Mark::has;
+  for (const auto& member : members) {
+    if (waits(key_of(member))) {
+      joiners_.insert(key_of(member));
+    }
+  }
+}
+
+/// Who begins when nobody has the state, and enough are there to tell: the newest checkpoint, of equal ones the most senior's.
+std::optional<MemberKey> GroupState::newest_offer(const std::vector<GroupMember>& members) const {
+  const Replica* best = nullptr;
+  std::optional<MemberKey> winner;
+  for (const auto& member : members) {
+    const auto it = replicas_.find(key_of(member));
+    if (it == replicas_.end()) {
+      continue;
+    }
+    if (it->second.replicas > replicas_.size()) {
+      return std::nullopt;
+    }
+    if (best == nullptr || it->second.offer > best->offer) {
+      best = &it->second;
+      winner = it->first;
+    }
+  }
+  return winner;
+}
+
+bool GroupState::needs_view() const {
+  return !active() && !marked(Mark::waits).empty() && (!marked(Mark::has).empty() || !marked(Mark::refuses).empty());
+}
+
+bool GroupState::waits(const MemberKey& member) const {
+  const auto it = replicas_.find(member);
+  return it != replicas_.end() && it->second.mark == Mark::waits;
+}
+
+std::vector<MemberKey> GroupState::marked(Mark mark) const {
+  std::vector<MemberKey> found;
+  for (const auto& [member, replica] : replicas_) {
+    if (replica.mark == mark) {
+      found.push_back(member);
+    }
+  }
+  return found;
+}
+
+// ---------------------------------------------------------------- as bytes
+
+void GroupState::save(Writer& out) const {
+  out.put(static_cast<std::uint32_t>(replicas_.size()));
+  for (const auto& [member, replica] : replicas_) {
+    write(out, member);
+    out.put(static_cast<std::uint8_t>(replica.mark)).put(replica.offer).put(replica.replicas);
+  }
+  out.put(boundary_).put(std::uint8_t{cold_});
+  write(out, donor_);
+  out.put(static_cast<std::uint32_t>(joiners_.size()));
+  for (const auto& joiner : joiners_) {
+    write(out, joiner);
+  }
+}
+
+GroupState GroupState::load(Reader& in) {
+  GroupState state;
+  for (auto n = in.count(GroupTable::kMaxMembers, kReplicaSize).value_or(0); n > 0; --n) {
+    const auto member = read_key(in);
+    const auto mark = static_cast<Mark>(in.value<std::uint8_t>());
+    const auto offer = in.value<std::uint64_t>();
+    state.replicas_[member] = {mark, offer, in.value<std::uint32_t>()};
+  }
+  state.boundary_ = in.value<std::uint64_t>();
+  state.cold_ = in.value<std::uint8_t>() != 0;
+  state.donor_ = read_key(in);
+  for (auto n = in.count(GroupTable::kMaxMembers, kKeySize).value_or(0); n > 0; --n) {
+    state.joiners_.insert(read_key(in));
+  }
+  return state;
+}
+
+bool GroupState::sound(const std::set<MemberKey>& members) const {
+  const bool marks = std::all_of(replicas_.begin(), replicas_.end(), [&](const auto& entry) {
+    return members.contains(entry.first) && entry.second.mark <= Mark::refuses;
+  });
+  const auto donor = replicas_.find(donor_);
+  const bool given = !active() || (boundary_ != 0 && donor != replicas_.end() && donor->second.mark == Mark::has);
+  return marks && given && std::all_of(joiners_.begin(), joiners_.end(), [&](const auto& key) { return waits(key); });
+}
+
+}  // namespace vsync::core

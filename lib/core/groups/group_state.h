@@ -1,0 +1,106 @@
+// T1, T2: which members have the state of their group, and the transfer under way. A part of the replicated group table.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/codec.h"
+#include "core/model/group.h"
+
+namespace vsync::core {
+
+/// Names a member within its group.
+using MemberKey = std::pair<Pid, ClientId>;
+
+[[nodiscard]] inline MemberKey key_of(const GroupMember& member) {
+  return {member.pid, member.client};
+}
+
+/// What became of a transfer at one of its ends; body of a group_state run.
+enum class StateNews : std::uint8_t {
+  arrived,  ///< of a joiner: it has the state
+  refused,  ///< of the donor: it cannot give it
+};
+
+/// A deterministic function of the totals delivered, as all of the table. Only members that joined with StateWish::wanted are in
+/// it. The boundary of every transfer is a group view: there everybody has delivered the same messages, of all services. At most
+/// one transfer is under way in a group; who joins meanwhile waits for the next boundary.
+class GroupState {
+ public:
+  enum class Mark : std::uint8_t { waits, has, refuses };  ///< `refuses`: has it, and did not give it
+  struct Replica {
+    Mark mark = Mark::waits;
+    std::uint64_t offer = 0;
+    std::uint32_t replicas = 1;
+
+    bool operator==(const Replica&) const = default;
+  };
+
+  // ---- ordered changes
+  void join(const MemberKey& member, const StateWish& wish);
+  /// It will be in no view of the group.
+  void forget(const MemberKey& member) { replicas_.erase(member); }
+  /// False: it is of another transfer, and so ignored.
+  bool news(const MemberKey& member, std::uint64_t token, StateNews news);
+  /// T2: those of `members` that cannot get the state any more, since everybody that has it refuses to give it. `stays` tells
+  /// who is in the next view.
+  template <typename Stays>
+  [[nodiscard]] std::vector<GroupMember> hopeless(const std::vector<GroupMember>& members, Stays stays) const;
+  /// A view of the group with these members. Ends the transfer if its donor or all its joiners are gone, and begins the next one.
+  void install(const std::vector<GroupMember>& members, std::uint64_t token);
+
+  // ---- queries
+  /// A view must be installed although nobody comes or goes: somebody waits, and no transfer serves it.
+  [[nodiscard]] bool needs_view() const;
+  [[nodiscard]] bool active() const { return !joiners_.empty(); }
+  [[nodiscard]] bool waits(const MemberKey& member) const;
+  /// Token of the view at which the last transfer began; 0: there was none.
+  [[nodiscard]] std::uint64_t boundary() const { return boundary_; }
+  [[nodiscard]] const MemberKey& donor() const { return donor_; }
+  [[nodiscard]] const std::set<MemberKey>& joiners() const { return joiners_; }  ///< that are still waiting
+  /// At the boundary nobody had the state: the donor's own is the group's from there on.
+  [[nodiscard]] bool cold() const { return cold_; }
+
+  // ---- as bytes
+  void save(Writer& out) const;
+  static GroupState load(Reader& in);
+  /// Does it fit the group that it was loaded with?
+  [[nodiscard]] bool sound(const std::set<MemberKey>& members) const;
+
+ private:
+  [[nodiscard]] std::vector<MemberKey> marked(Mark mark) const;
+  [[nodiscard]] std::optional<MemberKey> newest_offer(const std::vector<GroupMember>& members) const;
+  void begin(const MemberKey& donor, const std::vector<GroupMember>& members, std::uint64_t token);
+
+  std::map<MemberKey, Replica> replicas_;
+  std::uint64_t boundary_ = 0;
+  MemberKey donor_;
+  std::set<MemberKey> joiners_;
+  bool cold_ = false;
+};
+
+template <typename Stays>
+std::vector<GroupMember> GroupState::hopeless(const std::vector<GroupMember>& members, Stays stays) const {
+  std::vector<GroupMember> waiting;
+  bool refused = false;
+  for (const auto& member : members) {
+    const auto it = replicas_.find(key_of(member));
+    if (it == replicas_.end() || !stays(member)) {
+      continue;
+    }
+    if (it->second.mark == Mark::has) {
+      return {};
+    }
+    refused = refused || it->second.mark == Mark::refuses;
+    if (it->second.mark == Mark::waits) {
+      waiting.push_back(member);
+    }
+  }
+  return refused ? waiting : std::vector<GroupMember>{};
+}
+
+}  // namespace vsync::core

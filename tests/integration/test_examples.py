@@ -1,0 +1,94 @@
+"""The example applications of docs/GUIDE.md, while daemons are killed under them."""
+
+import os
+import subprocess
+import threading
+import unittest
+
+from support.cluster import BUILD, Cluster
+from support.waiting import DEADLINE, wait_until
+
+KV_STORE = BUILD / "lib/client/kv_store"
+
+
+class Store:
+    """A kv_store process beside one daemon."""
+
+    def __init__(self, daemon):
+        self.name = f"kv{daemon.node}"
+        self.process = subprocess.Popen([KV_STORE, self.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+                                        env={**os.environ, "VSYNCD_SOCKET": str(daemon.socket)})
+        self.lines = []
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def tell(self, command):
+        self.process.stdin.write(command + "\n")
+
+    def ask(self, command, start):
+        """The answer to a question."""
+        since = len(self.lines)
+        self.tell(command)
+        return wait_until(f"{self.name}: {command}", lambda: next((a for a in self.lines[since:] if a.startswith(start)), None))
+
+    def outcomes(self):
+        """{key: outcome} of the writes answered so far."""
+        return {key: outcome for word, key, outcome in (a.split() for a in self.lines if a.startswith("set "))}
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(DEADLINE)
+        self.reader.join(DEADLINE)
+        self.process.stdout.close()
+
+
+class Examples(unittest.TestCase):
+    def setUp(self):
+        self.cluster = Cluster()
+        self.addCleanup(self.cluster.close)
+        self.cluster.found(3)
+
+    def test_kv_store_loses_nothing_when_daemons_are_killed(self):
+        stores = {node: Store(self.cluster[node]) for node in (1, 2, 3)}
+        for store in stores.values():
+            self.addCleanup(store.close)
+            wait_until(f"{store.name} is ready", lambda s=store: "ready" in s.lines)
+        told = {node: [] for node in stores}
+
+        def write(count):
+            for _ in range(count):
+                for node, store in stores.items():
+                    key = f"{store.name}-{len(told[node])}"
+                    told[node].append(key)
+                    store.tell(f"set {key} v{key}")
+
+        def answered():
+            return all(len(store.outcomes()) == len(told[node]) for node, store in stores.items())
+
+        for victim in (3, 1, 2):  # the leader among them
+            write(200)
+            self.cluster[victim].kill()
+            write(200)
+            others = [n for n in stores if n != victim]
+            self.cluster.wait_view(others)
+            self.cluster.restart(victim)
+            self.cluster.wait_view([*others, victim])
+            wait_until("outcomes of all writes", answered)
+        sums = {store.ask("sum", "sum ") for store in stores.values()}
+        self.assertEqual(len(sums), 1, sums)
+        counted = {"delivered": 0, "not_delivered": 0, "unknown": 0}
+        for store in stores.values():
+            for key, outcome in store.outcomes().items():
+                counted[outcome] += 1
+                value = stores[1].ask(f"get {key}", f"{key}=")
+                if outcome != "unknown":
+                    self.assertEqual(value, f"{key}=v{key}" if outcome == "delivered" else f"{key}=", outcome)
+        self.assertGreater(counted["delivered"], 1200)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

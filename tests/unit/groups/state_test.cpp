@@ -1,0 +1,277 @@
+// T1, T2: who gives the state to whom, what waits for it, and what is said when it cannot be had.
+#include "unit/groups/cluster.h"
+
+#include <set>
+
+namespace vsync::core {
+namespace {
+
+constexpr ClientId kFirst = 1;
+constexpr ClientId kSecond = 2;
+
+Limits limits() {
+  Limits limits;
+  limits.state_window = 100;
+  limits.max_run_bytes = 60;
+  limits.state_queue_bytes = 2000;
+  return limits;
+}
+
+void replica(Daemon& daemon, ClientId client, std::uint64_t offer = 0, std::uint32_t replicas = 1) {
+  daemon.groups.request(ClientJoin{client, 1, "g", "c", {}, false, StateWish{true, offer, replicas}}, daemon.effects);
+}
+
+/// Carries the frames of state transfers until none is under way.
+void carry(Cluster& cluster) {
+  for (bool more = true; more;) {
+    more = false;
+    for (auto& [node, daemon] : cluster.daemons()) {
+      for (const auto& sent : all<SendFrame>(daemon->effects)) {
+        auto& receiver = cluster[sent.to.node];
+        more = true;
+        if (const auto* piece = std::get_if<StatePiece>(sent.frame.get())) {
+          receiver.groups.transfers().received(daemon->id, *piece, receiver.effects);
+        } else {
+          receiver.groups.transfers().received(daemon->id, std::get<StateAck>(*sent.frame), receiver.effects);
+        }
+      }
+      std::erase_if(daemon->effects, [](const Effect& effect) { return std::holds_alternative<SendFrame>(effect); });
+    }
+  }
+}
+
+void give(Daemon& daemon, const StateRequested& asked, RequestId request, const std::string& bytes, bool last,
+          bool refused = false) {
+  daemon.groups.request(ClientState{asked.client, request, "g", asked.token, last, refused, Slice::copy_of(bytes)},
+                        daemon.effects);
+}
+
+/// Daemon 1 has the state, daemon 2 waits for it.
+struct Pair {
+  Cluster cluster{2, limits()};
+  StateRequested asked;
+
+  Pair() {
+    replica(cluster[1], kFirst);
+    cluster.settle();
+    REQUIRE(only<StateArrived>(cluster[1].effects).cold);
+    replica(cluster[2], kSecond);
+    cluster.settle();
+    carry(cluster);
+    asked = only<StateRequested>(cluster[1].take());
+    cluster[2].take();
+  }
+};
+
+TEST_CASE("the first member is told that nobody has the state") {
+  Cluster cluster(1, limits());
+  replica(cluster[1], kFirst);
+  cluster.settle();
+  const auto arrived = only<StateArrived>(cluster[1].effects);
+  CHECK(arrived.cold);
+  CHECK(arrived.last);
+  CHECK(arrived.clients == std::vector{kFirst});
+}
+
+TEST_CASE("messages wait behind the state, and follow it to the joiner alone") {
+  Pair pair;
+  auto& cluster = pair.cluster;
+  cluster[1].send(kFirst, "g", Service::total, {"while it is under way"});
+  cluster.settle();
+  CHECK(only<DeliverMessages>(cluster[1].effects).audience.later.empty());
+  CHECK(only<DeliverMessages>(cluster[2].effects).audience.later == std::vector{kSecond});
+  cluster[2].take();
+
+  give(cluster[1], pair.asked, 20, "a state", true);
+  carry(cluster);
+  const auto effects = cluster[2].take();
+  CHECK(only<StateArrived>(effects).body.view() == "a state");
+  CHECK(only<DeliverMessages>(effects).audience.only == std::vector{kSecond});
+
+  cluster[2].groups.transfers().read(kSecond, cluster[2].effects);
+  carry(cluster);
+  CHECK(only<RequestDone>(cluster[1].take()).request == 20);
+  cluster.settle();
+  cluster[2].send(kSecond, "g", Service::total, {"later"}, 30);
+  cluster.settle();
+  const auto live = only<DeliverMessages>(cluster[2].effects);
+  CHECK(live.audience.later.empty());
+  CHECK(live.audience.only.empty());
+}
+
+TEST_CASE("a donor's pieces are answered when they are taken, and bounded until then") {
+  Pair pair;
+  auto& [cluster, asked] = pair;
+  give(cluster[1], asked, 20, std::string(60, 'a'), false);
+  give(cluster[1], asked, 21, std::string(41, 'b'), false);
+  CHECK(only<RequestRefused>(cluster[1].effects).code == "too_many");
+  carry(cluster);
+  CHECK(all<RequestDone>(cluster[1].effects).empty());
+  cluster[2].groups.transfers().read(kSecond, cluster[2].effects);
+  carry(cluster);
+  CHECK(only<RequestDone>(cluster[1].take()).request == 20);
+  give(cluster[1], asked, 22, std::string(61, 'c'), true);
+  CHECK(only<RequestRefused>(cluster[1].take()).code == "too_large");
+  give(cluster[1], asked, 23, "", false);
+  CHECK(only<RequestRefused>(cluster[1].take()).code == "bad_request");
+}
+
+TEST_CASE("pieces that were lost with a link are sent again, and taken once") {
+  Pair pair;
+  auto& [cluster, asked] = pair;
+  give(cluster[1], asked, 20, "first ", false);
+  carry(cluster);
+  give(cluster[1], asked, 21, "second", true);
+  cluster[1].take();  // lost
+  cluster[1].groups.transfers().link_opened(pid(2), cluster[1].effects);
+  carry(cluster);
+  std::string state;
+  for (const auto& arrived : all<StateArrived>(cluster[2].effects)) {
+    state += arrived.body.view();
+  }
+  CHECK(state == "first second");
+}
+
+TEST_CASE("when the donor dies, the next member gives another state from its beginning") {
+  Cluster cluster(3, limits());
+  replica(cluster[1], kFirst);
+  cluster.settle();
+  replica(cluster[2], kSecond);
+  cluster.settle();
+  carry(cluster);
+  give(cluster[1], only<StateRequested>(cluster[1].take()), 20, "old", true);
+  carry(cluster);
+  cluster.settle();  // daemon 2 says that it arrived
+  replica(cluster[3], 3);
+  cluster.settle();
+  carry(cluster);
+  give(cluster[1], only<StateRequested>(cluster[1].take()), 21, "a part of", false);
+  carry(cluster);
+  CHECK(cluster[3].groups.views().front()->without_state.size() == 1);
+  cluster[3].take();
+  cluster[2].take();
+  cluster.change_view({1});
+  const auto asked = only<StateRequested>(cluster[2].take());
+  carry(cluster);
+  give(cluster[2], asked, 22, "anew", true);
+  carry(cluster);
+  const auto arrived = only<StateArrived>(cluster[3].take());
+  CHECK(arrived.token == asked.token);
+  CHECK(arrived.offset == 0);
+  CHECK(arrived.body.view() == "anew");
+}
+
+TEST_CASE("when all refuse, the joiner is told; the next one may ask again") {
+  Pair pair;
+  auto& [cluster, asked] = pair;
+  give(cluster[1], asked, 20, "", false, true);
+  cluster.settle();
+  CHECK(only<ClientDismissed>(cluster[2].take()).client == kSecond);
+  const auto view = all<GroupViewInstalled>(cluster[1].take()).back().group_view;
+  REQUIRE(view->left.size() == 1);
+  CHECK(view->left.front().reason == LeaveReason::no_state);
+  replica(cluster[2], 3);
+  cluster.settle();
+  CHECK(only<StateRequested>(cluster[1].effects).token > asked.token);
+}
+
+TEST_CASE("a donor that does nothing is given up after a time, as if it had refused") {
+  Pair pair;
+  auto& [cluster, asked] = pair;
+  const auto deadline = cluster[1].groups.next_deadline();
+  CHECK(deadline == limits().state_timeout);
+  cluster[1].groups.transfers().at(deadline);
+  cluster[1].groups.transfers().tick();
+  cluster.settle();
+  CHECK(all<ClientDismissed>(cluster[2].effects).size() == 1);
+}
+
+TEST_CASE("a joiner for which too much waits is dismissed, and costs nothing more") {
+  Pair pair;
+  auto& cluster = pair.cluster;
+  for (RequestId i = 0; i < 10; ++i) {
+    cluster[1].send(kFirst, "g", Service::total, {std::string(50, 'x')}, 20 + i);
+  }
+  cluster.settle();
+  CHECK(only<ClientDismissed>(cluster[2].effects).name == "g");
+  CHECK(cluster[1].groups.views().front()->members.size() == 1);
+}
+
+TEST_CASE("a member that is about to be dismissed hears of no view in between") {
+  Pair pair;
+  auto& [cluster, asked] = pair;
+  const auto say = [&, &daemon = cluster[1]](int count) {
+    for (int i = 0; i < count; ++i) {
+      daemon.send(kFirst, "g", Service::total, {std::string(50, 'x')});
+    }
+  };
+  say(4);
+  cluster.settle();
+  give(cluster[1], asked, 20, "a state", true);
+  carry(cluster);
+  cluster.settle();  // all know that it has the state, but it reads nothing of what waited
+  cluster[2].take();
+  say(10);
+  cluster[1].groups.request(ClientJoin{3, 1, "g", "c", {}, false, {}}, cluster[1].effects);
+  cluster.settle();
+  const auto views = all<GroupViewInstalled>(cluster[2].effects);
+  REQUIRE(views.size() == 2);
+  CHECK(views[0].group_view->members.size() == 3);
+  CHECK(views[0].audience.later == std::vector{kSecond});
+  CHECK(only<ClientDismissed>(cluster[2].effects).client == kSecond);
+}
+
+TEST_CASE("a donor does not wait for a joiner that went while it had something to read") {
+  Pair pair;
+  auto& [cluster, asked] = pair;
+  cluster[1].send(kFirst, "g", Service::total, {"makes the next view a boundary"});
+  replica(cluster[2], 3);
+  replica(cluster[2], 4);
+  give(cluster[1], asked, 20, "", true);
+  carry(cluster);
+  cluster.settle();
+  carry(cluster);
+  cluster[2].groups.transfers().read(kSecond, cluster[2].effects);
+  cluster.settle();
+  carry(cluster);
+  const auto next = all<StateRequested>(cluster[1].take()).back();
+  give(cluster[1], next, 21, "piece", false);
+  carry(cluster);
+  cluster[2].groups.transfers().read(3, cluster[2].effects);
+  carry(cluster);
+  CHECK(all<RequestDone>(cluster[1].effects).empty());
+  const bool dies = GENERATE(false, true);
+  dies ? cluster[2].groups.client_gone(4, cluster[2].effects) : cluster[2].leave(4, "g", 9);
+  cluster.settle();
+  carry(cluster);
+  CHECK(only<RequestDone>(cluster[1].effects).request == 21);
+}
+
+TEST_CASE("the newest checkpoint wins when enough are there and nobody has the state") {
+  Cluster cluster(3, limits());
+  const std::uint64_t offers[] = {5, 9, 7};
+  for (NodeId node = 1; node <= 3; ++node) {
+    replica(cluster[node], node, offers[node - 1], 3);
+    cluster.settle();
+    CHECK(all<StateArrived>(cluster[2].effects).size() == (node == 3 ? 1 : 0));
+  }
+  CHECK(only<StateArrived>(cluster[2].effects).cold);
+  CHECK(all<StateArrived>(cluster[1].effects).empty());
+  CHECK(only<StateRequested>(cluster[2].effects).client == 2);
+}
+
+TEST_CASE("a daemon that joins learns of the transfers from the table") {
+  Pair pair;
+  auto& cluster = pair.cluster;
+  const auto table = cluster[1].groups.save_table();
+  CHECK(table == cluster[2].groups.save_table());
+  Groups joiner(pid(3), limits(), false);
+  REQUIRE(joiner.load_table(table));
+  CHECK(joiner.save_table() == table);
+  auto damaged = table;
+  damaged[damaged.size() - 1] ^= 1;
+  CHECK_FALSE(joiner.load_table(damaged));
+}
+
+}  // namespace
+}  // namespace vsync::core
