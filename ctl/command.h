@@ -47,6 +47,7 @@ void add_status_commands(Commands& commands);     ///< status, members, view, le
 void add_cluster_commands(Commands& commands);    ///< join, leave, evict
 void add_stream_commands(Commands& commands);     ///< watch, listen
 void add_send_command(Commands& commands);        ///< send
+void add_request_command(Commands& commands);     ///< request
 void add_bench_command(Commands& commands);       ///< bench
 void add_doctor_command(Commands& commands);      ///< doctor
 void add_run_commands(Commands& commands);        ///< run, lock

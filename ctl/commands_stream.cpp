@@ -23,6 +23,8 @@ void show_event(Renderer& show, const pb::Event& event) {
   message.set_view(batch.view());
   message.set_service(batch.service());
   message.set_token(batch.token());
+  message.set_direct(batch.direct());
+  message.set_request(batch.request());
   for (std::size_t i = 0; i < messages.size(); ++i) {
     message.set_position(batch.position() + i);
     if (batch.text()) {

@@ -17,6 +17,7 @@ Commands all_commands() {
   add_cluster_commands(commands);
   add_stream_commands(commands);
   add_send_command(commands);
+  add_request_command(commands);
   add_bench_command(commands);
   add_run_commands(commands);
   add_operation_commands(commands);

@@ -29,6 +29,7 @@ class Renderer {
   virtual void event(const pb::Event& event) = 0;  ///< message batches come as single messages
   /// Outcomes of `reply.count` messages from number `first` on.
   virtual void sent(std::uint64_t first, const pb::SendBatchReply& reply) = 0;
+  virtual void replies(const pb::RequestResult& result) = 0;
   virtual void reloaded(const pb::ReloadReply& reply) = 0;
   /// `daemon` is empty when none answers.
   virtual void version(std::string_view program, std::string_view daemon) = 0;

@@ -42,6 +42,7 @@ class JsonRenderer final : public Renderer {
     *whole.mutable_send_batch() = reply;
     line(to_json(whole));
   }
+  void replies(const pb::RequestResult& result) override { line(to_json(result)); }
   void reloaded(const pb::ReloadReply& reply) override { line(to_json(reply)); }
   void version(std::string_view program, std::string_view daemon) override {
     line("{\"vsyncctl\":\"" + std::string(program) + "\",\"vsyncd\":\"" + std::string(daemon) + "\"}");

@@ -115,6 +115,21 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+/// The text, or the beginning of the bytes.
+std::string content(const auto& message) {
+  if (message.has_text()) {
+    return safe(message.text());
+  }
+  constexpr std::size_t kShown = 32;
+  std::string shown = plural(message.payload().size(), "byte");
+  for (std::size_t i = 0; i < std::min(kShown, message.payload().size()); ++i) {
+    std::array<char, 4> hex{};
+    std::snprintf(hex.data(), hex.size(), " %02x", static_cast<unsigned>(static_cast<unsigned char>(message.payload()[i])));
+    shown += hex.data();
+  }
+  return shown + (message.payload().size() > kShown ? " ..." : "");
+}
+
 class TextRenderer final : public Renderer {
  public:
   TextRenderer(std::ostream& out, bool colour) : out_(out), colour_(colour) {}
@@ -127,6 +142,7 @@ class TextRenderer final : public Renderer {
   void group(const pb::GroupView& group) override;
   void event(const pb::Event& event) override;
   void sent(std::uint64_t first, const pb::SendBatchReply& reply) override;
+  void replies(const pb::RequestResult& result) override;
   void reloaded(const pb::ReloadReply& reply) override;
   void version(std::string_view program, std::string_view daemon) override;
   void bench(const BenchReport& report) override { out_ << bench_text(report); }
@@ -280,19 +296,26 @@ void TextRenderer::group_view(const pb::GroupView& view) {
 }
 
 void TextRenderer::message(const pb::GroupMessage& message) {
-  out_ << paint(Paint::dim, std::to_string(message.position()) + " " + who(message.sender()) + ":") << ' ';
-  if (message.has_text()) {
-    out_ << safe(message.text()) << '\n';
-    return;
+  const std::string kind = message.request() != 0 ? " asks" : message.direct() ? " (to this member)" : "";
+  out_ << paint(Paint::dim, std::to_string(message.position()) + " " + who(message.sender()) + kind + ":") << ' ';
+  out_ << content(message) << '\n';
+}
+
+void TextRenderer::replies(const pb::RequestResult& result) {
+  for (const auto& reply : result.replies()) {
+    out_ << paint(Paint::dim, who(reply.member()) + ":") << ' ' << content(reply) << '\n';
   }
-  constexpr std::size_t kShown = 32;
-  out_ << plural(message.payload().size(), "byte");
-  for (std::size_t i = 0; i < std::min(kShown, message.payload().size()); ++i) {
-    std::array<char, 4> hex{};
-    std::snprintf(hex.data(), hex.size(), " %02x", static_cast<unsigned>(static_cast<unsigned char>(message.payload()[i])));
-    out_ << hex.data();
+  for (const auto& missing : result.missing()) {
+    out_ << who(missing.member()) << ": "
+         << paint(Paint::odd, missing.reason() == "left"       ? "left"
+                              : missing.reason() == "no_reply" ? "no reply"
+                                                               : "too large")
+         << '\n';
   }
-  out_ << (message.payload().size() > kShown ? " ...\n" : "\n");
+  if (result.outcome() != "delivered") {
+    out_ << paint(Paint::bad, result.outcome() == "unknown" ? "outcome unknown" : "not delivered") << " (" << result.code()
+         << ")\n";
+  }
 }
 
 void TextRenderer::event(const pb::Event& event) {
@@ -334,6 +357,9 @@ void TextRenderer::event(const pb::Event& event) {
       break;
     case pb::Event::kLease:
       out_ << "leads " << safe(event.lease().group()) << lease_left(event.lease().until_us()) << '\n';
+      break;
+    case pb::Event::kStable:
+      out_ << safe(event.stable().group()) << " is stable up to " << event.stable().position() << '\n';
       break;
     case pb::Event::kClosing:
       out_ << "the daemon closes the connection: " << safe(event.closing().why()) << '\n';

@@ -43,6 +43,8 @@ BootClock::time_point BootClock::now() noexcept {
 Handler::~Handler() = default;
 void Handler::on_view(const GroupView&) {}
 void Handler::on_messages(const Delivery&) {}
+void Handler::on_request(const Request&) {}
+void Handler::on_stable(const Stable&) {}
 void Handler::on_lease(const Lease&) {}
 void Handler::on_sent(const Sent&) {}
 std::unique_ptr<StateSource> Handler::on_state_request(std::string_view) {
@@ -91,6 +93,15 @@ Expected<Ticket> Client::post(std::string_view group, std::string_view message, 
 Expected<Sent> Client::send(std::string_view group, std::string_view message, const SendOptions& options,
                             std::optional<Milliseconds> timeout) {
   return impl_->send(group, message, options, timeout);
+}
+
+Expected<Replies> Client::request(std::string_view group, std::string_view message, const RequestOptions& options,
+                                  std::optional<Milliseconds> timeout) {
+  return impl_->request(group, message, options, timeout);
+}
+
+Expected<Done> Client::reply(const GroupMember& asker, std::uint64_t request, std::string_view message, bool text) {
+  return impl_->reply(asker, request, message, text);
 }
 
 Expected<Done> Client::flush(std::optional<Milliseconds> timeout) {

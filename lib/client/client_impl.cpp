@@ -110,6 +110,7 @@ void Client::Impl::fill(pb::JoinRequest& join, const std::string& name, const Jo
   join.set_member_name(options.member_name);
   join.set_total_only(options.total_only);
   join.set_lease(options.lease);
+  join.set_stability(options.stability);
   join.set_state(options.state);
   join.set_offer(options.offer);
   join.set_replicas(options.replicas);
@@ -485,6 +486,8 @@ void Client::Impl::handle(const pb::Reply& reply) {
     case pb::Reply::kWatch:
     case pb::Reply::kLeave:
     case pb::Reply::kSend:
+    case pb::Reply::kRequest:
+    case pb::Reply::kReply:
     case pb::Reply::kClusterJoin:
     case pb::Reply::kClusterLeave:
     case pb::Reply::kEvict:
@@ -534,6 +537,8 @@ void Client::Impl::handle_event(const pb::Event& event) {
       return handle_messages(event.message_batch());
     case pb::Event::kLease:
       return handle_lease(event.lease());
+    case pb::Event::kStable:
+      return call_back([&] { handler_.on_stable(to_stable(event.stable())); });
     case pb::Event::kGroupView:
       return handle_view(event.group_view());
     case pb::Event::kStateRequest:
@@ -614,8 +619,15 @@ void Client::Impl::handle_messages(const pb::MessageBatch& batch) {
     return;
   }
   sender_ = to_member(batch.sender());
-  const Delivery delivery{batch.group(), sender_,  batch.view(), batch.token(), batch.position(), to_service(batch.service()),
-                          batch.text(),  messages_};
+  if (batch.request() != 0) {
+    const Request request{
+        batch.group(), sender_,          batch.request(), batch.view(),
+        batch.token(), batch.position(), batch.text(),    messages_.empty() ? std::string_view() : messages_.front()};
+    call_back([&] { handler_.on_request(request); });
+    return;
+  }
+  const Delivery delivery{batch.group(), sender_,   batch.view(),  batch.token(), batch.position(), to_service(batch.service()),
+                          batch.text(),  messages_, batch.direct()};
   call_back([&] { handler_.on_messages(delivery); });
 }
 

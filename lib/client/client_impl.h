@@ -37,6 +37,9 @@ class Client::Impl {
   Expected<Ticket> try_post(std::string_view group, std::string_view message, const SendOptions& options);
   Expected<Ticket> post(std::string_view group, std::string_view message, const SendOptions& options, const Timeout& timeout);
   Expected<Sent> send(std::string_view group, std::string_view message, const SendOptions& options, const Timeout& timeout);
+  Expected<Replies> request(std::string_view group, std::string_view message, const RequestOptions& options,
+                            const Timeout& timeout);
+  Expected<Done> reply(const GroupMember& asker, std::uint64_t request, std::string_view message, bool text);
   Expected<Done> flush(Clock::time_point deadline);
   Expected<Done> watch(Clock::time_point deadline);
   Expected<DaemonStatus> status(Clock::time_point deadline);

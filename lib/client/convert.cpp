@@ -49,6 +49,14 @@ ClusterView to_cluster_view(const pb::ViewEvent& view) {
   return made;
 }
 
+Stable to_stable(const pb::StableEvent& stable) {
+  Stable made{stable.group(), stable.number(), stable.token(), stable.position(), {}};
+  for (const auto& other : stable.others()) {
+    made.others.push_back({other.node(), other.incarnation(), other.position()});
+  }
+  return made;
+}
+
 Suspicion to_suspicion(const pb::SuspectEvent& suspect) {
   return {suspect.node(), suspect.name(), suspect.evidence(), suspect.why(), std::chrono::microseconds(suspect.silence_us())};
 }
@@ -60,6 +68,17 @@ DaemonStatus to_status(const pb::Status& status) {
 
 Service to_service(pb::Service service) {
   return service == pb::FIFO ? Service::fifo : service == pb::CAUSAL ? Service::causal : Service::total;
+}
+
+void fill(pb::GroupMember& out, const GroupMember& member) {
+  out.set_node(member.node);
+  out.set_incarnation(member.incarnation);
+  out.set_client(member.client);
+  out.set_name(member.name);
+}
+
+Fate to_fate(std::string_view outcome) {
+  return outcome == "delivered" ? Fate::delivered : outcome == "not_delivered" ? Fate::not_delivered : Fate::unknown;
 }
 
 Fate to_fate(pb::Outcome outcome) {

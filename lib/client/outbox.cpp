@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "client/convert.h"
 #include "vsync/control/v1/control.pb.h"
 
 namespace vsync {
@@ -40,7 +41,8 @@ std::string field_head(int field, std::size_t size) {
 
 Ticket Outbox::add(FrameSocket& socket, std::string_view group, std::string_view message, const SendOptions& options) {
   const bool fits = group == group_ && options.service == options_.service && options.text == options_.text &&
-                    options.in_view == options_.in_view && body_.size() + cost(message) <= batch_bytes_;
+                    options.in_view == options_.in_view && options.more_groups == options_.more_groups &&
+                    options.to == options_.to && body_.size() + cost(message) <= batch_bytes_;
   if (!fits) {
     close_batch(socket);
     group_ = group;
@@ -76,6 +78,12 @@ void Outbox::append_frame(FrameSocket& socket, std::string_view body, std::strin
   fields.set_count(count);
   fields.set_text(options_.text);
   fields.set_in_view(options_.in_view);
+  for (const auto& name : options_.more_groups) {
+    fields.add_groups(name);
+  }
+  if (options_.to) {
+    fill(*fields.mutable_to(), *options_.to);
+  }
   pb::Request request;
   request.set_id(next_);
   const std::string head = fields.SerializeAsString() + field_head(pb::SendBatch::kBodyFieldNumber, size);

@@ -90,6 +90,8 @@ class Engine final : private io::TransportHandler,
   void apply(core::StateArrived& effect);
   void apply(core::ClientDismissed& effect);
   void apply(core::SendOutcome& effect);
+  void apply(core::RequestAnswered& effect);
+  void apply(core::StableReached& effect);
   void apply(core::RequestDone& effect);
   void apply(core::RequestRefused& effect);
   void apply(core::PauseClient& effect);

@@ -207,6 +207,14 @@ void Engine::apply(core::LeaseGranted& effect) {
   control_->apply(effect);
 }
 
+void Engine::apply(core::RequestAnswered& effect) {
+  control_->apply(effect);
+}
+
+void Engine::apply(core::StableReached& effect) {
+  control_->apply(effect);
+}
+
 void Engine::answered(core::ClientId client, core::RequestId request) {
   if (joining_ && joining_->client == client && joining_->request == request) {
     joining_.reset();

@@ -129,6 +129,9 @@ bool parse_batch_fields(const Slice& frame, std::string_view bytes, BatchRequest
           return false;
         }
         break;
+      case tag(pb::SendBatch::kGroupsFieldNumber, kLengthDelimited):
+      case tag(pb::SendBatch::kToFieldNumber, kLengthDelimited):
+        return false;  // rare: the generic parser copies the body
       default:
         if (!skip_field(in, bytes, field_tag)) {
           return false;
@@ -211,7 +214,9 @@ BatchRequest take_batch(pb::Request& request) {
           batch.text(),
           batch.count(),
           batch.in_view(),
-          Slice::take(std::move(*batch.mutable_body()))};
+          Slice::take(std::move(*batch.mutable_body())),
+          {batch.groups().begin(), batch.groups().end()},
+          batch.has_to() ? std::optional(to_core(batch.to())) : std::nullopt};
 }
 
 std::optional<BodyFault> check_body(std::string_view body, std::uint32_t count, bool text, std::size_t max_message) {
@@ -274,6 +279,8 @@ SharedFrame encode_messages(const pb::MessageBatch& batch, const Slice& body) {
   message.set_view(batch.view());
   message.set_service(batch.service());
   message.set_token(batch.token());
+  message.set_direct(batch.direct());
+  message.set_request(batch.request());
   std::string lines;
   std::string_view rest = body.view();
   for (std::uint32_t i = 0; i < batch.count(); ++i) {
@@ -289,6 +296,10 @@ SharedFrame encode_messages(const pb::MessageBatch& batch, const Slice& body) {
   return {Slice::take(std::move(lines)), {}};
 }
 
+core::ClientRef to_core(const pb::GroupMember& member) {
+  return {{member.node(), member.incarnation()}, member.client()};
+}
+
 std::optional<core::Service> to_core(pb::Service service) {
   switch (static_cast<int>(service)) {
     case pb::FIFO:
@@ -297,6 +308,19 @@ std::optional<core::Service> to_core(pb::Service service) {
       return core::Service::causal;
     case pb::TOTAL:
       return core::Service::total;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<core::Wait> to_core(pb::Wait wait) {
+  switch (static_cast<int>(wait)) {
+    case pb::ALL:
+      return core::Wait::all;
+    case pb::MAJORITY:
+      return core::Wait::majority;
+    case pb::FIRST:
+      return core::Wait::first;
     default:
       return std::nullopt;
   }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/slice.h"
@@ -30,6 +31,8 @@ struct BatchRequest {
   std::uint32_t count = 0;
   std::uint64_t in_view = 0;
   Slice body;
+  std::vector<std::string> groups;  ///< further ones
+  std::optional<core::ClientRef> to;
 };
 
 /// A frame that many connections get: head, then body, which is the payload itself.
@@ -70,6 +73,8 @@ void append_message(std::string& body, std::string_view message);
 
 /// nullopt: a service that this version does not know (proto3 enums are open).
 [[nodiscard]] std::optional<core::Service> to_core(pb::Service service);
+[[nodiscard]] std::optional<core::Wait> to_core(pb::Wait wait);
+[[nodiscard]] core::ClientRef to_core(const pb::GroupMember& member);
 [[nodiscard]] pb::Service to_proto(core::Service service);
 
 }  // namespace vsync::io

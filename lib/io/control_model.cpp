@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/utf8.h"
+
 namespace vsync::io {
 namespace {
 
@@ -249,6 +251,43 @@ void fill(pb::MessageBatch& out, const core::DeliverMessages& delivery, const co
   out.set_count(delivery.count);
   out.set_text(delivery.text);
   out.set_token(delivery.token);
+  out.set_direct(delivery.direct != 0);
+  out.set_request(delivery.request);
+}
+
+void fill(pb::StableEvent& out, const core::StableReached& stable, const core::GroupView& view) {
+  out.set_group(view.name);
+  out.set_number(view.number);
+  out.set_token(stable.token);
+  out.set_position(stable.position);
+  for (const auto& [sender, position] : stable.others) {
+    auto& other = *out.add_others();
+    other.set_node(sender.node);
+    other.set_incarnation(sender.incarnation);
+    other.set_position(position);
+  }
+}
+
+void fill(pb::RequestResult& out, const core::RequestAnswered& answer) {
+  out.set_outcome(text(to_string(answer.outcome)));
+  out.set_view(answer.view);
+  out.set_position(answer.position);
+  out.set_code(text(answer.code));
+  out.set_complete(answer.complete);
+  for (const auto& reply : answer.replies) {
+    auto& replied = *out.add_replies();
+    fill(*replied.mutable_member(), reply.member);
+    if (reply.text && valid_utf8(reply.body.view())) {  // a peer's word is not enough for JSON
+      replied.set_text(text(reply.body.view()));
+    } else {
+      replied.set_payload(text(reply.body.view()));
+    }
+  }
+  for (const auto& missing : answer.missing) {
+    auto& member = *out.add_missing();
+    fill(*member.mutable_member(), missing.member);
+    member.set_reason(text(missing.reason));
+  }
 }
 
 }  // namespace vsync::io

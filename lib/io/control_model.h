@@ -13,6 +13,8 @@ void fill(pb::GroupView& out, const core::GroupView& view);
 /// `previous` names those who left; may be null.
 void fill(pb::ViewEvent& out, const core::ViewInstalled& installed, const core::View* previous, const core::Pid& self);
 void fill(pb::LeaseEvent& out, const core::LeaseGranted& lease, const core::GroupView& view);
+void fill(pb::StableEvent& out, const core::StableReached& stable, const core::GroupView& view);
+void fill(pb::RequestResult& out, const core::RequestAnswered& answer);
 void fill(pb::LeaderEvent& out, const core::View& view, const core::Pid& self);
 void fill(pb::Status& out, const core::NodeStatus& status, const NodeInfo& info, const NamedCounters& shell);
 void fill(pb::Diagnosis& out, const Diagnosis& diagnosis);

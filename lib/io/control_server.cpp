@@ -80,6 +80,7 @@ class ControlServer::Impl final : public ControlSession::Home {
   void dismissed(const core::ClientDismissed& effect);
   void tell_watchers(const pb::Event& event);
   void lease_granted(const core::LeaseGranted& effect);
+  void stable_reached(const core::StableReached& effect);
   void suspicion_changed(const core::SuspicionChanged& effect);
   void incarnation_over(std::string_view why, Joins joins);
   void end_of_turn();
@@ -461,6 +462,9 @@ void ControlServer::Impl::deliver(const core::DeliverMessages& effect) {
     if (contains(audience.later, session->id()) || (!audience.only.empty() && !contains(audience.only, session->id()))) {
       continue;
     }
+    if (effect.direct != 0 && session->id() != effect.direct) {
+      continue;
+    }
     if (!audience.only.empty()) {
       session->report_when_read();
     }
@@ -480,6 +484,21 @@ void ControlServer::Impl::lease_granted(const core::LeaseGranted& effect) {
     pb::Reply reply;
     fill(*reply.mutable_event()->mutable_lease(), effect, *group->second.view);
     session->connection().send(reply);
+  }
+}
+
+void ControlServer::Impl::stable_reached(const core::StableReached& effect) {
+  const auto group = groups_.find(effect.group);
+  if (group == groups_.end()) {
+    return;
+  }
+  pb::Event event;
+  fill(*event.mutable_stable(), effect, *group->second.view);
+  Broadcast broadcast(event);
+  for (const auto client : effect.clients) {
+    if (ControlSession* const session = find(client)) {
+      broadcast.to(session->connection());
+    }
   }
 }
 
@@ -567,6 +586,16 @@ void ControlServer::apply(const core::SendOutcome& effect) {
   if (ControlSession* const session = impl_->find(effect.client)) {
     session->outcome(effect);
   }
+}
+
+void ControlServer::apply(const core::RequestAnswered& effect) {
+  if (ControlSession* const session = impl_->find(effect.client)) {
+    session->answered(effect);
+  }
+}
+
+void ControlServer::apply(const core::StableReached& effect) {
+  impl_->stable_reached(effect);
 }
 
 void ControlServer::apply(const core::RequestDone& effect) {

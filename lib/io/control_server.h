@@ -134,6 +134,8 @@ class ControlServer {
   void apply(const core::StateArrived& effect);
   void apply(const core::ClientDismissed& effect);
   void apply(const core::SendOutcome& effect);
+  void apply(const core::RequestAnswered& effect);
+  void apply(const core::StableReached& effect);
   void apply(const core::RequestDone& effect);
   void apply(const core::RequestRefused& effect);
   void apply(const core::PauseClient& effect);

@@ -15,6 +15,7 @@ constexpr std::uint32_t kProtocol = 1;
 constexpr std::size_t kMaxName = 255;
 constexpr std::size_t kMaxPeers = 64;
 constexpr std::size_t kLittle = std::size_t{256} << 10U;  // waiting to be written: nearly nothing
+constexpr std::chrono::milliseconds kAnswerWithin{5000};
 constexpr std::size_t kCollect = std::size_t{64} << 10U;  // bytes of single sends that become one
 
 bool is_group_name(std::string_view name) {
@@ -41,6 +42,8 @@ bool for_admins(pb::Request::KindCase kind) {
     case pb::Request::kLeave:
     case pb::Request::kSend:
     case pb::Request::kSendBatch:
+    case pb::Request::kRequest:
+    case pb::Request::kReply:
     case pb::Request::kDiagnose:
     case pb::Request::kState:
     case pb::Request::KIND_NOT_SET:
@@ -50,7 +53,28 @@ bool for_admins(pb::Request::KindCase kind) {
 }
 
 bool is_send(pb::Request::KindCase kind) {
-  return kind == pb::Request::kSend || kind == pb::Request::kSendBatch;
+  return kind == pb::Request::kSend || kind == pb::Request::kSendBatch || kind == pb::Request::kReply;
+}
+
+/// All groups of a send: the first one decides the position that its sender is told. Never empty.
+std::vector<std::string> names_of(std::string group, const auto& more) {
+  std::vector<std::string> names;
+  if (!group.empty() || more.empty()) {
+    names.push_back(std::move(group));
+  }
+  names.insert(names.end(), more.begin(), more.end());
+  return names;
+}
+
+/// Null: nothing special.
+std::shared_ptr<const core::SendWish> wish_of(const std::vector<std::string>& groups, std::optional<core::ClientRef> to) {
+  if (groups.size() == 1 && !to) {
+    return nullptr;
+  }
+  auto wish = std::make_shared<core::SendWish>();
+  wish->more_groups.assign(groups.begin() + 1, groups.end());
+  wish->to = to;
+  return wish;
 }
 
 constexpr std::string_view kGroupNameRule = "a group's name has 1 to 255 bytes of printable UTF-8";
@@ -107,6 +131,10 @@ void ControlSession::request(pb::Request& request) {
       return send(request);
     case pb::Request::kState:
       return state(request);
+    case pb::Request::kRequest:
+      return group_request(request);
+    case pb::Request::kReply:
+      return group_reply(request);
     case pb::Request::kClusterJoin:
       return cluster_join(request);
     case pb::Request::kClusterLeave:
@@ -192,6 +220,7 @@ void ControlSession::join(pb::Request& request) {
   input.policy.total_only = join.total_only();
   input.lease = join.lease();
   input.state = {join.state(), join.offer(), std::max(join.replicas(), 1U)};
+  input.stability = join.stability();
   home_.handler().input(std::move(input));
 }
 
@@ -286,6 +315,17 @@ std::size_t ControlSession::max_message() const {
   return json ? std::min(limits_.max_message, limits_.max_line_message) : limits_.max_message;
 }
 
+/// Content that comes inside a parsed message. False: the client was told.
+bool ControlSession::fits(const std::string& content, std::uint64_t id) {
+  const auto most = std::min(limits_.max_message, limits_.max_line_message);
+  if (content.size() > most) {
+    error(id, "too_large",
+          "a message of " + std::to_string(content.size()) + " bytes; " + std::to_string(most) + " are allowed, and " +
+              std::to_string(limits_.max_message) + " in a send_batch of a binary connection");
+  }
+  return content.size() <= most;
+}
+
 void ControlSession::send(pb::Request& request) {
   if (turned_away(request.id())) {
     return;
@@ -294,23 +334,29 @@ void ControlSession::send(pb::Request& request) {
   const bool text = send.has_text();
   const std::string& content = text ? send.text() : send.payload();
   const auto service = to_core(send.service());
-  if (!is_group_name(send.group())) {
+  const auto names = names_of(send.group(), send.groups());
+  if (!std::ranges::all_of(names, is_group_name)) {
     return error(request.id(), "bad_request", std::string(kGroupNameRule));
   }
   if (!service) {
     return error(request.id(), "bad_request", "the service is TOTAL, FIFO or CAUSAL");
   }
-  if (const auto most = std::min(limits_.max_message, limits_.max_line_message); content.size() > most) {
-    return error(request.id(), "too_large",
-                 "a message of " + std::to_string(content.size()) + " bytes; " + std::to_string(most) + " are allowed, and " +
-                     std::to_string(limits_.max_message) + " in a send_batch of a binary connection");
+  if (!fits(content, request.id())) {
+    return;
   }
-  const bool fits = collected_ && request.id() == collected_first_ + collected_->count && *service == collected_->service &&
-                    text == collected_->text && send.in_view() == collected_->in_view && send.group() == collected_->group &&
-                    collected_body_.size() + content.size() <= kCollect;
-  if (!fits) {
+  if (auto wish = wish_of(names, send.has_to() ? std::optional(to_core(send.to())) : std::nullopt)) {
     submit_collected();
-    collected_ = core::ClientSend{id_, 0, send.group(), *service, text, 0, send.in_view(), {}};
+    std::string body;
+    append_message(body, content);
+    return submit({id_, 0, names.front(), *service, text, 1, send.in_view(), Slice::take(std::move(body)), std::move(wish)},
+                  request.id(), pb::Request::kSend);
+  }
+  const bool same = collected_ && request.id() == collected_first_ + collected_->count && *service == collected_->service &&
+                    text == collected_->text && send.in_view() == collected_->in_view && names.front() == collected_->group &&
+                    collected_body_.size() + content.size() <= kCollect;
+  if (!same) {
+    submit_collected();
+    collected_ = core::ClientSend{id_, 0, names.front(), *service, text, 0, send.in_view(), {}};
     collected_first_ = request.id();
   }
   ++collected_->count;
@@ -330,7 +376,8 @@ void ControlSession::batch(BatchRequest batch) {
     return;
   }
   const auto service = to_core(batch.service);
-  if (!is_group_name(batch.group)) {
+  auto names = names_of(std::move(batch.group), batch.groups);
+  if (!std::ranges::all_of(names, is_group_name)) {
     return error(batch.id, "bad_request", std::string(kGroupNameRule));
   }
   if (!service) {
@@ -339,8 +386,53 @@ void ControlSession::batch(BatchRequest batch) {
   if (auto fault = check_body(batch.body.view(), batch.count, batch.text, max_message())) {
     return error(batch.id, fault->code, std::move(fault->message));
   }
-  submit({id_, 0, std::move(batch.group), *service, batch.text, batch.count, batch.in_view, std::move(batch.body)}, batch.id,
-         pb::Request::kSendBatch);
+  auto wish = wish_of(names, batch.to);
+  submit({id_, 0, std::move(names.front()), *service, batch.text, batch.count, batch.in_view, std::move(batch.body),
+          std::move(wish)},
+         batch.id, pb::Request::kSendBatch);
+}
+
+void ControlSession::group_request(pb::Request& request) {
+  pb::GroupRequest& asked = *request.mutable_request();
+  const auto wait = to_core(asked.wait());
+  if (!is_group_name(asked.group()) || !wait) {
+    return error(request.id(), "bad_request", wait ? std::string(kGroupNameRule) : "a request waits for ALL, MAJORITY or FIRST");
+  }
+  const bool text = asked.has_text();
+  const std::string& content = text ? asked.text() : asked.payload();
+  if (!fits(content, request.id())) {
+    return;
+  }
+  auto wish = std::make_shared<core::SendWish>();
+  wish->wait = wait;
+  wish->answer_within = asked.timeout_ms() == 0 ? kAnswerWithin : std::chrono::milliseconds(asked.timeout_ms());
+  if (asked.has_to()) {
+    wish->to = to_core(asked.to());
+  }
+  std::string body;
+  append_message(body, content);
+  submit({id_, 0, std::move(*asked.mutable_group()), core::Service::total, text, 1, 0, Slice::take(std::move(body)),
+          std::move(wish)},
+         request.id(), pb::Request::kRequest);
+}
+
+void ControlSession::group_reply(pb::Request& request) {
+  const pb::GroupReply& reply = request.reply();
+  if (!reply.has_to() || reply.request() == 0) {
+    return error(request.id(), "bad_request", "a reply names the sender and the number of the request: to, request");
+  }
+  const bool text = reply.has_text();
+  const std::string& content = text ? reply.text() : reply.payload();
+  if (!fits(content, request.id())) {
+    return;
+  }
+  auto wish = std::make_shared<core::SendWish>();
+  wish->to = to_core(reply.to());
+  wish->reply_to = reply.request();
+  std::string body;
+  append_message(body, content);
+  submit({id_, 0, {}, core::Service::fifo, text, 1, 0, Slice::take(std::move(body)), std::move(wish)}, request.id(),
+         pb::Request::kReply);
 }
 
 void ControlSession::submit(core::ClientSend send, std::uint64_t id, pb::Request::KindCase kind) {
@@ -397,11 +489,22 @@ void ControlSession::answer_sends(const Pending& pending, std::uint32_t offset, 
   const std::string_view word = to_string(effect.outcome);
   for (std::uint32_t i = 0; i < effect.count; ++i) {
     reply.set_id(pending.id + offset + i);
-    pb::SendReply& answer = *reply.mutable_send();
+    pb::SendReply& answer = pending.kind == pb::Request::kReply ? *reply.mutable_reply() : *reply.mutable_send();
     answer.set_outcome(word.data(), word.size());
     answer.set_view(effect.view);
     answer.set_position(delivered ? effect.position + i : 0);
     answer.set_code(effect.code.data(), effect.code.size());
+    connection_->send(reply);
+  }
+}
+
+void ControlSession::answered(const core::RequestAnswered& effect) {
+  const auto found = unanswered_.find(effect.request);
+  if (found != unanswered_.end() && found->second.kind == pb::Request::kRequest) {
+    pb::Reply reply;
+    reply.set_id(found->second.id);
+    fill(*reply.mutable_request(), effect);
+    unanswered_.erase(found);
     connection_->send(reply);
   }
 }
@@ -443,6 +546,8 @@ void ControlSession::done(const core::RequestDone& effect) {
       break;
     case pb::Request::kSend:  // sends have outcomes
     case pb::Request::kSendBatch:
+    case pb::Request::kReply:
+    case pb::Request::kRequest:
     case pb::Request::kHello:  // the rest is answered at once
     case pb::Request::kStatus:
     case pb::Request::kWatch:

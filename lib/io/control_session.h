@@ -45,6 +45,7 @@ class ControlSession final : public ControlConnection::User {
 
   // ---- effects
   void outcome(const core::SendOutcome& effect);
+  void answered(const core::RequestAnswered& effect);
   void done(const core::RequestDone& effect);
   void refused(const core::RequestRefused& effect);
   /// Something for which the core wants to know when it has left us (ClientRead) was queued.
@@ -89,12 +90,15 @@ class ControlSession final : public ControlConnection::User {
   void leave(pb::Request& request);
   void send(pb::Request& request);
   void state(pb::Request& request);
+  void group_request(pb::Request& request);
+  void group_reply(pb::Request& request);
   void cluster_join(const pb::Request& request);
   void evict(pb::Request& request);
   void log_level(const pb::Request& request);
   void reload(const pb::Request& request);
 
   [[nodiscard]] std::size_t max_message() const;
+  [[nodiscard]] bool fits(const std::string& content, std::uint64_t id);
   void submit(core::ClientSend send, std::uint64_t id, pb::Request::KindCase kind);
   void submit_collected();
   core::RequestId expect(std::uint64_t id, pb::Request::KindCase kind, std::uint32_t count = 1);

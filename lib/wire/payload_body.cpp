@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kRunHeader = 44;
 constexpr std::uint8_t kBound = 8;       // flag on the wire: the token of the group view (C2) follows the header
 constexpr std::size_t kToken = 8;        // that token
+constexpr std::uint8_t kEnveloped = 16;  // flag on the wire: the envelope (G6-G8) follows, with its length
+constexpr std::size_t kMaxEnvelope = 1024;
 constexpr std::size_t kCount = 12;       // rank and count
 constexpr std::size_t kStatement = 8;    // rank and number of counts
 constexpr std::size_t kReferred = 2048;  // below, a copy is cheaper than one more part of a gathered write
@@ -79,6 +81,12 @@ std::size_t read_run_header(Reader& from, core::Run& run, Check& check) {
     run.in_view = from.value<std::uint64_t>();
     check.that(run.in_view != 0 && from.ok(), "bad run view");
   }
+  if ((run.flags & kEnveloped) != 0) {
+    run.flags = static_cast<std::uint8_t>(run.flags & ~kEnveloped);
+    const auto envelope = from.text(kMaxEnvelope).value_or("");
+    run.envelope = Slice::copy_of(envelope);
+    check.that(!envelope.empty() && run.kind == core::RunKind::data, "bad run envelope");
+  }
   run.deps = read_entries(from, deps, check);
   return body;
 }
@@ -87,9 +95,13 @@ void write_run_header(Writer& to, const core::Run& run) {
   to.put(run.first).put(run.stamp).put(run.group).put(run.count).put(run.client);
   to.put(static_cast<std::uint32_t>(run.body.size())).put(static_cast<std::uint16_t>(run.deps.size()));
   to.put(static_cast<std::uint8_t>(run.service)).put(static_cast<std::uint8_t>(run.kind));
-  to.put(static_cast<std::uint8_t>(run.flags | (run.in_view != 0 ? kBound : 0))).put(std::uint16_t{0}).put(std::uint8_t{0});
+  const auto more = (run.in_view != 0 ? kBound : 0) | (run.envelope.empty() ? 0 : kEnveloped);
+  to.put(static_cast<std::uint8_t>(run.flags | more)).put(std::uint16_t{0}).put(std::uint8_t{0});
   if (run.in_view != 0) {
     to.put(run.in_view);
+  }
+  if (!run.envelope.empty()) {
+    to.put(run.envelope.view());
   }
   write_entries(to, run.deps);
 }
@@ -126,7 +138,8 @@ std::vector<Slice> Gather::finish() {
 // ---------------------------------------------------------------- writers
 
 std::size_t size_of(const core::Run& run) {
-  return kRunHeader + (run.in_view != 0 ? kToken : 0) + run.deps.size() * kCount + run.body.size();
+  const std::size_t envelope = run.envelope.empty() ? 0 : sizeof(std::uint32_t) + run.envelope.size();
+  return kRunHeader + (run.in_view != 0 ? kToken : 0) + envelope + run.deps.size() * kCount + run.body.size();
 }
 
 void write_runs(Gather& to, std::span<const core::RunPtr> runs) {

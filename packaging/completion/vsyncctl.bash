@@ -26,6 +26,7 @@ _vsyncctl() {
       return
       ;;
     --service) words="fifo causal total" ;;
+    --wait) words="all majority first" ;;
     --timeout | --in-view | --name | --why | --grace | --group | --rate | --size | --duration) words="" ;;
     *)
       if [[ $current == -* ]]; then
@@ -37,7 +38,7 @@ _vsyncctl() {
             words="trace debug info warn error off"
             ((i == COMP_CWORD - 1)) || words="membership detector ordering groups transport control storage"
             ;;
-          group | listen | send | bench) words=$(_vsyncctl_texts group "${ask[@]}" --json groups) ;;
+          group | listen | send | request | bench) words=$(_vsyncctl_texts group "${ask[@]}" --json groups) ;;
           evict) words=$(_vsyncctl_texts name "${ask[@]}" --json members) ;;
           *) words="" ;;
         esac

@@ -60,6 +60,7 @@ const std::map<std::string, Player::Handler, std::less<>>& Player::handlers() {
       {"group", &Player::group},
       {"client-join", &Player::client_join},
       {"client-leave", &Player::client_leave},
+      {"ask", &Player::ask},
       {"client-die", &Player::client_die},
       {"submit", &Player::submit},
       {"load", &Player::load},

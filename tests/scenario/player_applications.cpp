@@ -23,7 +23,7 @@ std::string Player::group(Words words) {
     }
   }
   for (const auto host : members) {
-    workload_->join(host, kClient, kGroup, false, false);
+    workload_->join(host, kClient, kGroup, {});
   }
   const bool done = wait(
       [&] {
@@ -40,7 +40,7 @@ std::string Player::group(Words words) {
 
 std::string Player::client_join(Words words) {
   if (words.size() < 3) {
-    return "client-join HOST CLIENT GROUP [total-only] [lease] [state [offer N] [replicas N]]";
+    return "client-join HOST CLIENT GROUP [total-only] [lease] [stability] [state [offer N] [replicas N]]";
   }
   const auto wish = [&](const char* word) { return std::find(words.begin() + 3, words.end(), word) != words.end(); };
   StateWish state{.wanted = wish("state")};
@@ -51,7 +51,8 @@ std::string Player::client_join(Words words) {
       state.replicas = static_cast<std::uint32_t>(number(words[i + 1]));
     }
   }
-  workload_->join(static_cast<HostId>(number(words[0])), words[1], words[2], wish("total-only"), wish("lease"), state);
+  workload_->join(static_cast<HostId>(number(words[0])), words[1], words[2],
+                  {wish("total-only"), wish("lease"), wish("stability"), state});
   return "";
 }
 
@@ -74,13 +75,14 @@ std::string Player::client_die(Words words) {
 std::string Player::submit(Words words) {
   const auto kind = words.size() < 2 ? std::nullopt : service(words[1]);
   if (!kind) {
-    return "submit HOST|all fifo|causal|total [count N] [size N] [client C] [group G] [fenced]";
+    return "submit HOST|all fifo|causal|total [count N] [size N] [client C] [group G] [also GROUP]... [to HOST] [fenced]";
   }
   std::uint32_t count = 1;
   std::size_t size = 16;
   std::string client = kClient;
   std::string group = kGroup;
   bool fenced = false;
+  SendWish wish;
   for (std::size_t i = 2; i < words.size(); ++i) {
     if (words[i] == "fenced") {
       fenced = true;
@@ -94,14 +96,32 @@ std::string Player::submit(Words words) {
         client = value;
       } else if (words[i - 1] == "group") {
         group = value;
+      } else if (words[i - 1] == "also") {
+        wish.more_groups.emplace_back(value);
+      } else if (words[i - 1] == "to") {
+        wish.to = workload_->address(static_cast<HostId>(number(value)), kClient);
       }
     }
   }
   for (const auto host : words[0] == "all" ? world_->hosts() : hosts(words.first(1))) {
     if (world_->running(host)) {
-      workload_->send(host, client, group, *kind, count, size, fenced);
+      workload_->send(host, client, group, *kind, count, size, fenced, wish.to || !wish.more_groups.empty() ? &wish : nullptr);
     }
   }
+  return "";
+}
+
+/// A request of a machine's client `c`; members reply within 60 ms.
+std::string Player::ask(Words words) {
+  const std::map<std::string, Wait> waits{{"all", Wait::all}, {"majority", Wait::majority}, {"first", Wait::first}};
+  const auto wait = words.size() < 3 ? waits.end() : waits.find(words[1]);
+  if (wait == waits.end()) {
+    return "ask HOST all|majority|first TIME";
+  }
+  SendWish wish;
+  wish.wait = wait->second;
+  wish.answer_within = duration(words[2]);
+  workload_->send(static_cast<HostId>(number(words[0])), kClient, kGroup, Service::total, 1, 16, false, &wish);
   return "";
 }
 
@@ -237,6 +257,10 @@ std::string Player::expect(Words words) {
     const bool has = has_lease(static_cast<HostId>(number(words[1])), words[2]);
     return has == (words[0] == "lease") ? "" : has ? "it has it" : "it has none";
   }
+  if (words.size() == 2 && words[0] == "complete") {
+    const auto complete = workload_->complete_requests();
+    return complete == number(words[1]) ? "" : std::to_string(complete) + " requests got what they waited for";
+  }
   if (words.size() >= 3 && words[0] == "step") {
     const auto taken = world_->step_counts[words[1]];
     const bool good = words.size() > 3 ? taken == number(words[2]) : taken >= number(words[2]);
@@ -248,7 +272,7 @@ std::string Player::expect(Words words) {
     return bounded ? "" : std::to_string(queues.unbound) + " unbound, " + std::to_string(queues.held) + " held";
   }
   return "expect view 1,2 at HOST... | role HOST ROLE | step NAME COUNT [exactly] | queues UNBOUND HELD [now] | "
-         "[no-]lease HOST GROUP";
+         "[no-]lease HOST GROUP | complete COUNT";
 }
 
 }  // namespace vsync::scenario

@@ -181,6 +181,22 @@ std::string tell(const Effect& effect) {
     return "refuses client " + number(refused->client) + " request " + number(refused->request) + ": " +
            std::string(refused->code);
   }
+  if (const auto* answer = std::get_if<RequestAnswered>(&effect)) {
+    std::string text = "client " + number(answer->client) + " request " + number(answer->request) + ": " +
+                       std::string(to_string(answer->outcome)) + ", " + (answer->complete ? "complete" : "not complete") + ", " +
+                       number(answer->replies.size()) + " replies";
+    for (const auto& missing : answer->missing) {
+      text += ", " + to_string(missing.member.pid) + " " + std::string(missing.reason);
+    }
+    return text;
+  }
+  if (const auto* stable = std::get_if<StableReached>(&effect)) {
+    std::string text = "stable in group " + number(stable->group) + ": totals " + number(stable->position);
+    for (const auto& [sender, position] : stable->others) {
+      text += ", of " + to_string(sender) + " " + number(position);
+    }
+    return text;
+  }
   if (const auto* identity = std::get_if<IdentityRefused>(&effect)) {
     return identity->reason == RejectReason::assign_id ? "is given the id " + number(identity->node)
                                                        : "is refused, reason " + number(static_cast<unsigned>(identity->reason));
@@ -239,6 +255,8 @@ std::optional<check::Answered> answered_by(const Effect& effect) {
     answer = check::Answered{outcome->client, outcome->request, outcome->count, false};
   } else if (const auto* done = std::get_if<RequestDone>(&effect)) {
     answer = check::Answered{done->client, done->request, 1, false};
+  } else if (const auto* ended = std::get_if<RequestAnswered>(&effect)) {
+    answer = check::Answered{ended->client, ended->request, 1, false};
   } else if (const auto* refused = std::get_if<RequestRefused>(&effect)) {
     answer = check::Answered{refused->client, refused->request, 1, true};
   }

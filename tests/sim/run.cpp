@@ -74,6 +74,11 @@ Plan draw(const RunOptions& options, Rng& rng) {
   plan.conduct.tcp_timeout = one_of<Duration>(rng, {milliseconds(500), seconds(2)});
   plan.conduct.encode = rng.chance(0.2);
   plan.appetite.lease = 0.8;
+  plan.appetite.stability = 0.3;
+  plan.appetite.several = one_of(rng, {0.0, 0.05});
+  plan.appetite.direct = one_of(rng, {0.0, 0.05});
+  plan.appetite.request = one_of(rng, {0.0, 0.05});
+  plan.appetite.reply = 0.9;
   plan.appetite.requests = one_of(rng, {5.0, 30.0, 100.0});
   if (calm) {  // then every transfer must come to its end
     plan.appetite.refuses = plan.appetite.stuck = 0;

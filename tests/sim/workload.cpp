@@ -64,18 +64,18 @@ Workload::Client* Workload::find(HostId host, ClientId id) {
 
 // ---------------------------------------------------------------- requests
 
-void Workload::join(HostId host, const std::string& name, const std::string& group, bool total_only, bool lease,
-                    const StateWish& wish) {
+void Workload::join(HostId host, const std::string& name, const std::string& group, const JoinWish& wish) {
   auto& self = client(host, name);
   const bool asked =
       std::any_of(self.joins.begin(), self.joins.end(), [&](const auto& join) { return join.second.group == group; });
-  const bool wanted = wish.wanted && !asked && !self.groups.contains(group) && !self.replicas.contains(group);
-  self.joins[self.next] = {group, lease, wanted};
+  const bool wanted = wish.state.wanted && !asked && !self.groups.contains(group) && !self.replicas.contains(group);
+  self.joins[self.next] = {group, wish.lease, wanted};
   if (wanted) {
     self.replicas[group];
   }
-  world_.request(host,
-                 ClientJoin{self.id, self.next++, group, name, GroupPolicy{total_only}, lease, wanted ? wish : StateWish{}});
+  ClientJoin join{self.id, self.next++, group, name, GroupPolicy{wish.total_only}, wish.lease, {}, wish.stability};
+  join.state = wanted ? wish.state : StateWish{};
+  world_.request(host, std::move(join));
 }
 
 void Workload::leave(HostId host, const std::string& name, const std::string& group) {
@@ -100,13 +100,17 @@ std::string Workload::body(std::uint32_t count, std::size_t size) {
 }
 
 void Workload::send(HostId host, const std::string& name, const std::string& group, Service service, std::uint32_t count,
-                    std::size_t size, bool fenced) {
+                    std::size_t size, bool fenced, const SendWish* wish) {
   auto& self = client(host, name);
   const auto token = fenced ? self.tokens[group] : 0;
   for (std::uint32_t i = 1; token != 0 && i <= count; ++i) {
     fences_[last_message_ + i] = token;
   }
-  world_.request(host, ClientSend{self.id, self.next, group, service, false, count, token, Slice::take(body(count, size))});
+  if (wish != nullptr) {
+    remember(host, self, *wish, group, last_message_ + 1, count);
+  }
+  world_.request(host, ClientSend{self.id, self.next, group, service, false, count, token, Slice::take(body(count, size)),
+                                  wish != nullptr ? std::make_shared<const SendWish>(*wish) : nullptr});
   self.next += count;
 }
 
@@ -146,19 +150,23 @@ void Workload::act(HostId host) {
   if (rng.chance(appetite_.die)) {
     die(host, name);
   } else if (self.groups.empty() ? rng.chance(0.5) : rng.chance(appetite_.join)) {
-    StateWish wish{.wanted = rng.chance(appetite_.replica)};
-    wish.offer = rng.below(4);
-    join(host, name, group, total_only, appetite_.lease > 0 && rng.chance(appetite_.lease), wish);
+    const auto wants = [&](double chance) { return chance > 0 && rng.chance(chance); };
+    JoinWish wish{total_only, wants(appetite_.lease), wants(appetite_.stability), {.wanted = rng.chance(appetite_.replica)}};
+    wish.state.offer = rng.below(4);
+    join(host, name, group, wish);
   } else if (rng.chance(appetite_.leave) && self.groups.contains(group)) {
     leave(host, name, group);
   } else if (!self.paused) {
-    const auto service = total_only || !self.groups.contains(group) ? Service::total : static_cast<Service>(rng.below(3));
+    const auto wish = draw_wish(host, group);
+    const bool ordered = total_only || !self.groups.contains(group) || (wish && !wish->to) || (wish && wish->wait);
+    const auto service = ordered ? Service::total : static_cast<Service>(rng.below(3));
     const bool large = rng.chance(appetite_.large);
     const auto limit = world_.setup().limits.max_run_bytes;
     const auto size = large ? std::min(limit + rng.below(3 * limit), world_.setup().limits.max_message - 16)
                             : 1 + rng.below(std::min(limit / 2, appetite_.max_size));
-    const auto count = !large && rng.chance(appetite_.batch) ? static_cast<std::uint32_t>(1 + rng.below(8)) : 1U;
-    send(host, name, group, service, count, size, rng.chance(appetite_.fenced));
+    const bool batch = !large && rng.chance(appetite_.batch) && !(wish && wish->wait);
+    const auto count = batch ? static_cast<std::uint32_t>(1 + rng.below(8)) : 1U;
+    send(host, name, group, service, count, size, rng.chance(appetite_.fenced) && !wish, wish ? &*wish : nullptr);
   }
 }
 
@@ -190,7 +198,16 @@ void Workload::effect(HostId host, const Effect& effect) {
     if (auto* self = find(host, pause->client)) {
       self->paused = pause->paused;
     }
+  } else if (const auto* outcome = std::get_if<SendOutcome>(&effect)) {
+    judge_outcome(host, *outcome);
+  } else if (const auto* answer = std::get_if<RequestAnswered>(&effect)) {
+    judge_answer(host, *answer);
+  } else if (const auto* stable = std::get_if<StableReached>(&effect)) {
+    world_.record(host, check::ToldStable{stable->group, stable->token, stable->position, stable->others});
   } else if (const auto* installed = std::get_if<GroupViewInstalled>(&effect)) {
+    if (installed->audience.only.empty()) {
+      views_[{host, installed->group_view->name}] = installed->group_view;
+    }
     for (auto& [name, self] : clients_) {
       if (name.first == host) {
         self.tokens[installed->group_view->name] = installed->group_view->token;
@@ -201,7 +218,7 @@ void Workload::effect(HostId host, const Effect& effect) {
 
 void Workload::received(HostId host, const DeliverMessages& messages) {
   check::Received fact{messages.group, messages.token, messages.view, messages.sender, messages.service, messages.position, {},
-                       false};
+                       false,          false,          false};
   auto rest = messages.body.view();
   for (std::uint32_t i = 0; i < messages.count; ++i) {
     const auto size = rest.size() < 4 ? rest.size() + 1 : take(rest, 4);
@@ -215,7 +232,12 @@ void Workload::received(HostId host, const DeliverMessages& messages) {
     rest.remove_prefix(size);
   }
   received_ += fact.ids.size();
+  judge_receipt(host, messages, fact);
   world_.record(host, std::move(fact));
+}
+
+std::uint64_t Workload::id_of(std::string_view message) {
+  return checked_id(message);
 }
 
 std::vector<std::string> Workload::leaders_without_lease() const {
@@ -240,6 +262,8 @@ std::vector<std::string> Workload::leaders_without_lease() const {
 }
 
 void Workload::process_ended(HostId host, bool crashed) {
+  std::erase_if(views_, [&](const auto& entry) { return entry.first.first == host; });
+  std::erase_if(to_groups_, [&](const auto& entry) { return std::get<0>(entry.first) == host; });
   if (crashed) {
     std::erase_if(clients_, [&](const auto& entry) { return entry.first.first == host; });
     return;

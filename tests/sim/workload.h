@@ -2,8 +2,10 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "sim/replica.h"
@@ -27,6 +29,11 @@ struct Appetite {
   double replica = 0.6;     ///< of the joins: want the state
   double refuses = 0.05;    ///< of the requests for a state, and as many are never answered
   double stuck = 0.02;      ///< of what comes with a state: the client takes nothing more for a while
+  double stability = 0;     ///< of the joins: with the wish to be told what is stable
+  double several = 0;       ///< of the sends: to several groups (G6)
+  double direct = 0;        ///< of the sends: to one member (G7)
+  double request = 0;       ///< of the sends: requests (G8)
+  double reply = 1;         ///< of the requests that a member gets
   std::size_t clients = 2;  ///< per machine
   std::size_t max_size = 2000;
 };
@@ -44,16 +51,25 @@ class Workload : public Applications {
   void stop() { running_ = false; }
 
   // ---- one request, also for scripts. The client comes to be when it is first used.
-  void join(HostId host, const std::string& name, const std::string& group, bool total_only, bool lease = false,
-            const StateWish& wish = {});
+  struct JoinWish {
+    bool total_only = false;
+    bool lease = false;
+    bool stability = false;
+    StateWish state = {};
+  };
+  void join(HostId host, const std::string& name, const std::string& group, const JoinWish& wish);
   void leave(HostId host, const std::string& name, const std::string& group);
   void send(HostId host, const std::string& name, const std::string& group, core::Service service, std::uint32_t count,
-            std::size_t size, bool fenced);
+            std::size_t size, bool fenced, const core::SendWish* wish = nullptr);
   void die(HostId host, const std::string& name);
+  [[nodiscard]] core::ClientRef address(HostId host, const std::string& name) {
+    return {world_.pid(host), client(host, name).id};
+  }
 
   /// Who leads a group now, asked for its lease and has none.
   [[nodiscard]] std::vector<std::string> leaders_without_lease() const;
   [[nodiscard]] std::uint64_t messages() const { return last_message_; }
+  [[nodiscard]] std::uint64_t complete_requests() const { return complete_; }
   [[nodiscard]] std::uint64_t received() const { return received_; }
 
   void effect(HostId host, const core::Effect& effect) override;
@@ -97,14 +113,33 @@ class Workload : public Applications {
   void answered(HostId host, core::ClientId id, core::RequestId request, bool refused);
   void read_later(HostId host, core::ClientId id);
   void broken(HostId host, core::ClientId id, const std::string& why);
+  // ---- G6-G9
+  using Asked = std::tuple<HostId, core::ClientId, core::RequestId>;
+  [[nodiscard]] std::optional<core::SendWish> draw_wish(HostId host, const std::string& group);
+  void remember(HostId host, const Client& client, const core::SendWish& wish, const std::string& group, std::uint64_t first,
+                std::uint32_t count);
+  void judge_receipt(HostId host, const core::DeliverMessages& messages, check::Received& fact);
+  void judge_outcome(HostId host, const core::SendOutcome& outcome);
+  void judge_answer(HostId host, const core::RequestAnswered& answer);
+  void reply(HostId host, const core::DeliverMessages& request);
+  void reply(HostId host, core::ClientId client, const core::ClientRef& asker, core::RequestId request);
+  [[nodiscard]] static std::uint64_t id_of(std::string_view message);
+  [[nodiscard]] const core::GroupView* known_view(HostId host, const std::string& group) const;
 
   World& world_;
   Appetite appetite_;
   std::map<Name, Client> clients_;
   core::ClientId last_client_ = 0;
   std::uint64_t last_message_ = 0;
-  std::map<std::uint64_t, std::uint64_t> fences_;  ///< message -> token of the group view that it is for
+  std::map<std::uint64_t, std::uint64_t> fences_;        ///< message -> token of the group view that it is for
+  std::map<std::uint64_t, core::ClientRef> direct_;      ///< message -> whom it is for
+  std::set<std::uint64_t> several_;                      ///< messages for several groups
+  std::map<Asked, std::vector<std::string>> to_groups_;  ///< sends to several groups under way, and requests
+  std::map<std::tuple<core::ClientRef, core::RequestId, core::ClientRef>, std::uint64_t>
+      replies_;  ///< asker, request, who replied
+  std::map<std::pair<HostId, std::string>, core::GroupViewPtr> views_;
   std::uint64_t received_ = 0;
+  std::uint64_t complete_ = 0;
   bool running_ = false;
 };
 

@@ -80,12 +80,12 @@ void Workload::view_of_replicas(HostId host, const GroupViewInstalled& effect) {
 
 void Workload::messages_of_replicas(HostId host, const DeliverMessages& messages) {
   for (auto& [name, self] : clients_) {
-    if (name.first != host || !hears(messages.audience, self.id)) {
+    if (name.first != host || !hears(messages.audience, self.id) || (messages.direct != 0 && messages.direct != self.id)) {
       continue;
     }
     for (auto& [group, replica] : self.replicas) {
-      if (replica.group() != messages.group) {
-        continue;
+      if (replica.group() != messages.group || messages.direct != 0) {
+        continue;  // G7: what only one member gets changes no state
       }
       if (!replica.has_state()) {
         broken(host, self.id, "a message of " + group + " before the state");

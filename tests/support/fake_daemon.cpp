@@ -120,9 +120,33 @@ void FakeDaemon::on(core::ClientGone&& client) {
   }
 }
 
+/// Asks the one client that is there; its first reply ends the request.
+void FakeDaemon::ask(const core::ClientSend& send) {
+  const Group& group = groups_[send.group];
+  asked_ = {send.client, send.request};
+  core::DeliverMessages delivery{group.view.group, self,      send.client, group.view.token, 5, 1,
+                                 send.service,     send.text, 1,           send.body};
+  delivery.request = send.request;
+  server->apply(delivery);
+}
+
+void FakeDaemon::reply(const core::ClientSend& send) {
+  server->apply(core::SendOutcome{send.client, send.request, 1, core::Outcome::delivered, 5, 0, {}});
+  if (send.wish->reply_to == asked_.second && send.wish->to == core::ClientRef{self, asked_.first}) {
+    core::RequestAnswered answer{asked_.first, asked_.second, core::Outcome::delivered, 5, 1, {}, true, {}, {}};
+    answer.replies.push_back({{self, send.client, "it"}, send.text, send.body.part(4, send.body.size() - 4)});
+    answer.missing.push_back({{self, 77, "late"}, "no_reply"});
+    server->apply(answer);
+  }
+}
+
 void FakeDaemon::on(core::ClientSend&& send) {
   sends.push_back(send);
-  if (!groups_.contains(send.group)) {
+  if (send.wish && send.wish->reply_to != 0) {
+    reply(send);
+  } else if (send.wish && send.wish->wait && groups_.contains(send.group)) {
+    ask(send);
+  } else if (!groups_.contains(send.group)) {
     server->apply(core::RequestRefused{send.client, send.request, "no_such_group", "there is no group '" + send.group + "'"});
   } else if (hold_sends) {
     held_.push_back(std::move(send));

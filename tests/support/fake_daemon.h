@@ -107,6 +107,8 @@ class FakeDaemon final : public io::ControlHandler {
   void on(core::ClientJoin&& join);
   void on(core::ClientLeave&& leave);
   void on(core::ClientSend&& send);
+  void ask(const core::ClientSend& send);
+  void reply(const core::ClientSend& send);
   void on(core::ClientGone&& client);
   void on(core::ClientRead&& /*read*/) {}  // it gives no states
   void on(core::AdminEvict&& evict);
@@ -120,6 +122,7 @@ class FakeDaemon final : public io::ControlHandler {
   std::map<std::string, Group> groups_;
   std::uint64_t token_ = std::uint64_t{5} << 32U;
   std::vector<core::ClientSend> held_;
+  std::pair<core::ClientId, core::RequestId> asked_;  ///< the last request
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };

@@ -84,6 +84,9 @@ core::RunPtr RandomFrames::run(std::size_t longest) {
   run->flags = flip() ? core::Run::kText : 0;
   run->in_view = flip() ? 0 : 1 + number(1000);
   if (run->kind == core::RunKind::data && rng_.chance(0.3)) {
+    run->envelope = Slice::copy_of("e" + text(100));
+  }
+  if (run->kind == core::RunKind::data && rng_.chance(0.3)) {
     run->flags |= core::Run::kFragment;
     run->flags |= flip() ? core::Run::kLastFragment : std::uint8_t{0};
   }

@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::uint8_t kTotalOnly = 1;  // flags of a join
 constexpr std::uint8_t kState = 2;
-constexpr std::size_t kLengthSize = 4;  // in front of every message of a body
 
 tl::unexpected<Refusal> refuse(std::string_view code, std::string message) {
   return tl::unexpected<Refusal>(Refusal{code, std::move(message)});

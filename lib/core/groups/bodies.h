@@ -15,6 +15,7 @@
 namespace vsync::core {
 
 inline constexpr std::uint32_t kMaxBatch = 65536;  ///< messages in one send
+inline constexpr std::size_t kLengthSize = 4;      ///< in front of every message of a body
 
 /// Body of a group_join run. The name decides which group: it may be made by this join.
 struct JoinBody {

@@ -103,8 +103,9 @@ bool ClientQueues::blocked(const Client& client, const GroupTable& table) const 
   if (send == nullptr || mutant(Mutant::group_send_while_flushing)) {
     return false;
   }
-  const auto* group = send->group != 0 ? table.find(send->group) : table.find(send->name);
-  return group != nullptr && group->flushing() && group->daemons.contains(self_);
+  const auto waits = [&](const Group* group) { return group != nullptr && group->flushing() && group->daemons.contains(self_); };
+  return waits(send->group != 0 ? table.find(send->group) : table.find(send->name)) ||
+         (send->wish && std::ranges::any_of(send->wish->more_groups, [&](const auto& name) { return waits(table.find(name)); }));
 }
 
 /// R7: nothing is dropped; a client with a full queue is not read any more.

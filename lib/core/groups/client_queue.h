@@ -24,6 +24,8 @@ struct QueuedSend {
   std::uint64_t in_view = 0;
   Piece piece;
   std::size_t bound = 0;  ///< bytes of a large message that went out as fragments in this view
+  std::shared_ptr<const SendWish> wish;
+  Slice envelope;  ///< made of the wish when binding begins
 };
 
 /// G2: the client is gone; its groups are left after what it had sent.
@@ -37,8 +39,9 @@ struct Client {
   std::set<GroupId> groups;         ///< it is a member of, in their current views
   std::optional<RequestId> change;  ///< join or leave in flight: the rest of the queue waits for its group view
   bool change_asks_lease = false;   ///< it is a join, and
-  std::set<GroupId> leased;         ///< of `groups`: where it wants its lease
-  std::size_t bytes = 0;            ///< of the queue
+  bool change_asks_stability = false;
+  std::set<GroupId> leased;  ///< of `groups`: where it wants its lease
+  std::size_t bytes = 0;     ///< of the queue
   bool paused = false;
   bool gone = false;     ///< no more replies go to it
   bool in_turn = false;  ///< waits for its turn in ClientQueues

@@ -29,6 +29,15 @@ LeaveReason reason_of(const View& view, const Pid& pid) {
 
 }  // namespace
 
+bool Group::has(const ClientRef& member) const {
+  return std::any_of(view->members.begin(), view->members.end(), same_client(member.pid, member.client));
+}
+
+std::uint64_t Group::placed(const Pid& sender, Service service) const {
+  const auto other = others.find(sender);
+  return service == Service::total ? totals : other == others.end() ? 0 : other->second;
+}
+
 GroupTable::Change GroupTable::join(const Pid& daemon, ClientId client, const JoinBody& body) {
   const GroupMember member{daemon, client, std::string(body.member_name)};
   auto name = names_.find(body.group);

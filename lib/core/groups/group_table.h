@@ -31,6 +31,9 @@ struct Group {
   GroupState state;  ///< T1
 
   [[nodiscard]] bool flushing() const { return !awaited.empty(); }
+  [[nodiscard]] bool has(const ClientRef& member) const;
+  /// Messages of the service (of this daemon, unless total) that have their place in `view`.
+  [[nodiscard]] std::uint64_t placed(const Pid& sender, Service service) const;
 };
 
 class GroupTable {

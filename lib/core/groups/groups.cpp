@@ -25,56 +25,102 @@ void Groups::deliver(const Pid& sender, const RunPtr& run, Effects& effects) {
     effects.push_back(Trace{trace::Deliver{table_.view(), sender, run->first, run->count, run->service, run->kind, run->group,
                                            Hasher().add(run->body.view()).value()}});
   }
-  std::uint64_t position = 0;
+  Placed placed;
   if (run->kind == RunKind::data) {
-    position = deliver_data(sender, run, effects);
+    placed = deliver_data(sender, run, effects);
   } else {
     deliver_change(sender, *run, effects);
   }
   if (sender == self_) {
-    own_delivered(*run, position, effects);
+    own_delivered(*run, placed, effects);
   }
 }
 
-/// Returns the position of the first message in the group view; 0 if it has none (yet).
-std::uint64_t Groups::deliver_data(const Pid& sender, const RunPtr& run, Effects& effects) {
+Groups::Placed Groups::deliver_data(const Pid& sender, const RunPtr& run, Effects& effects) {
+  const auto envelope = decode_envelope(run->envelope.view());
+  if (!envelope || (envelope->kind == Envelope::Kind::reply && (run->flags & Run::kFragment) != 0)) {
+    ++ignored_;
+    return {0, "bad_request"};
+  }
+  if (envelope->kind == Envelope::Kind::reply) {
+    if (envelope->to->pid == self_) {
+      const auto alone = run->body.part(kLengthSize, run->body.size() - kLengthSize);
+      open_requests_.replied(*envelope->to, envelope->request, {sender, run->client}, (run->flags & Run::kText) != 0, alone,
+                             effects);
+    }
+    return {};
+  }
   const auto* group = table_.find(run->group);
   if (group == nullptr) {
-    return 0;  // the last member left before this total
+    return {0, "no_such_group"};  // the last member left before this total
   }
   // G4: fifo messages may overtake the last GFLUSHED. What their sender bound in the old view precedes its own GFLUSHED (O1);
   // what comes after that, or from a daemon that is only joining, was bound in the next view and waits for it here.
   const bool next_view = run->service != Service::total && group->flushing() && !group->awaited.contains(sender);
   if (next_view && !mutant(Mutant::group_send_while_flushing)) {
     early_[run->group].push_back({sender, run});
-    return 0;
+    return {};
   }
   auto body = run->body;
   if ((run->flags & Run::kFragment) != 0) {
     auto whole = fragments_.add(sender, *run);
     if (!whole) {
-      return 0;
+      return {};
     }
     body = std::move(*whole);
   }
-  if (run->in_view != 0 && run->in_view != group->view->token && !mutant(Mutant::in_view_ignored)) {
-    return 0;  // C2: its group view ended before its place in the order; everybody sees that alike
+  return hand_over(sender, *run, *envelope, std::move(body), effects);
+}
+
+/// A whole message, or several of a batch, at their place. What is decided here is decided by everybody alike.
+Groups::Placed Groups::hand_over(const Pid& sender, const Run& run, const Envelope& envelope, Slice body, Effects& effects) {
+  const auto& first = *table_.find(run.group);
+  if (run.in_view != 0 && run.in_view != first.view->token && !mutant(Mutant::in_view_ignored)) {
+    return {0, "wrong_view"};  // C2: its group view ended before its place in the order
   }
-  const auto position = table_.place(run->group, sender, run->service, run->count);
-  if (group->daemons.contains(self_)) {
-    const auto size = body.size();
-    effects.push_back(DeliverMessages{run->group,
+  if (envelope.to && !first.has(*envelope.to)) {
+    return {0, "no_such_member"};  // G7
+  }
+  const auto known = [&](GroupId id) { return table_.find(id) != nullptr; };
+  if (!std::ranges::all_of(envelope.more_groups, known) && !mutant(Mutant::several_groups_apart)) {
+    return {0, "no_such_group"};  // G6: in all of them, or in none
+  }
+  const Placed placed{hand_to(first, sender, run, envelope, body, effects)};
+  for (const auto id : envelope.more_groups) {
+    if (const auto* group = table_.find(id)) {
+      hand_to(*group, sender, run, envelope, body, effects);
+    }
+  }
+  if (envelope.kind == Envelope::Kind::request && sender == self_) {
+    open_requests_.delivered(run.client, envelope.request, *first.view, envelope.to);
+  }
+  return placed;
+}
+
+/// Returns the position of the first message. One for a single member takes no place of its own: it has that of the one before
+/// it.
+std::uint64_t Groups::hand_to(const Group& group, const Pid& sender, const Run& run, const Envelope& envelope, const Slice& body,
+                              Effects& effects) {
+  const auto position = envelope.to ? group.placed(sender, run.service) : table_.place(group.id, sender, run.service, run.count);
+  if (!envelope.to) {
+    stability_.placed(group.id, sender, run, position + run.count - 1);
+  }
+  const bool alone = envelope.to && !mutant(Mutant::direct_to_all);
+  if (alone ? envelope.to->pid == self_ : group.daemons.contains(self_)) {
+    effects.push_back(DeliverMessages{group.id,
                                       sender,
-                                      run->client,
-                                      group->view->token,
+                                      run.client,
+                                      group.view->token,
                                       table_.view(),
                                       position,
-                                      run->service,
-                                      (run->flags & Run::kText) != 0,
-                                      run->count,
-                                      std::move(body),
-                                      {transfers_.waiting(run->group), {}}});
-    transfers_.hold(run->group, effects.back(), size);
+                                      run.service,
+                                      (run.flags & Run::kText) != 0,
+                                      run.count,
+                                      body,
+                                      {transfers_.waiting(group.id), {}},
+                                      alone ? envelope.to->client : 0,
+                                      envelope.request});
+    transfers_.hold(group.id, effects.back(), body.size());
   }
   return position;
 }
@@ -142,6 +188,9 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
       if (std::exchange(client->change_asks_lease, false)) {
         client->leased.insert(view->group);
       }
+      if (std::exchange(client->change_asks_stability, false)) {
+        stability_.watch(view->group, client->id);
+      }
       change_done(*client, view, effects);
     }
   }
@@ -150,6 +199,8 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
       left(*view, departure, effects);
     }
   }
+  stability_.changed(*view);
+  open_requests_.changed(*view, effects);
   lead(*view, ordered);
   if (group != nullptr) {
     transfers_.after(*group, *view, effects);
@@ -181,6 +232,7 @@ void Groups::left(const GroupView& view, const GroupDeparture& departure, Effect
   }
   client->groups.erase(view.group);
   client->leased.erase(view.group);
+  stability_.forget(view.group, client->id);
   if (departure.reason != LeaveReason::no_state) {
     change_done(*client, nullptr, effects);
   } else if (!client->gone) {
@@ -204,6 +256,12 @@ void Groups::install(const View& view, Effects& effects) {
   }
   unstable_.clear();
   stable_ = 0;
+  stability_.all_settled();
+  stability_.tell(effects);
+  daemons_.clear();
+  for (const auto& member : view.members) {
+    daemons_.insert(member.pid);
+  }
   if (!mutant(Mutant::fragments_survive)) {
     fragments_.clear();
   }

@@ -9,9 +9,12 @@
 #include <vector>
 
 #include "core/groups/client_queue.h"
+#include "core/groups/envelope.h"
 #include "core/groups/group_table.h"
 #include "core/groups/leases.h"
+#include "core/groups/open_requests.h"
 #include "core/groups/reassembly.h"
+#include "core/groups/stability.h"
 #include "core/groups/state_transfer.h"
 #include "core/model/effect.h"
 #include "core/model/input.h"
@@ -35,7 +38,7 @@ class Groups {
 
   // ---- state transfer (T1, T2)
   [[nodiscard]] StateTransfers& transfers() { return transfers_; }
-  [[nodiscard]] Time next_deadline() const { return transfers_.next_deadline(); }
+  [[nodiscard]] Time next_deadline() const { return std::min(transfers_.next_deadline(), open_requests_.next_deadline()); }
 
   // ---- sending
   /// Is there something to bind? (Not messages of a group that is flushing, G4.)
@@ -67,6 +70,9 @@ class Groups {
 
   [[nodiscard]] Leases& leases() { return leases_; }
   [[nodiscard]] const Leases& leases() const { return leases_; }
+  [[nodiscard]] Stability& stability() { return stability_; }
+  [[nodiscard]] OpenRequests& open_requests() { return open_requests_; }
+  [[nodiscard]] const OpenRequests& open_requests() const { return open_requests_; }
   [[nodiscard]] std::vector<GroupViewPtr> views() const;            ///< current group views, by name
   [[nodiscard]] std::uint64_t ignored() const { return ignored_; }  ///< ordered runs that made no sense, here as everywhere
 
@@ -80,14 +86,24 @@ class Groups {
     Seq first = 0;
     Seq last = 0;
     ViewId view = 0;
-    std::uint64_t position = 0;  ///< 0 until delivered
-    bool for_one_view = false;   ///< C2: whether it is delivered is seen at its place in the order
+    std::uint64_t position = 0;
+    bool conditional = false;  ///< C2, G6, G7: whether it is delivered is seen at its place in the order
+    bool asks = false;         ///< G8: a request, answered when it ends
+  };
+
+  /// What became of a data run at its place in the order, at all daemons alike.
+  struct Placed {
+    std::uint64_t position = 0;    ///< of the first message; 0: it has none (yet)
+    std::string_view failed = {};  ///< why it was handed to nobody, as in SendOutcome
   };
 
   // ---- binding
   [[nodiscard]] std::optional<Refusal> refusal(const Client& client, const ClientJoin& join) const;
   [[nodiscard]] std::optional<Refusal> refusal(const Client& client, const ClientLeave& leave) const;
   [[nodiscard]] std::optional<Refusal> refusal(const Client& client, const QueuedSend& send) const;
+  [[nodiscard]] std::optional<Refusal> refusal(const Client& client, const ClientSend& send, const SendWish& wish) const;
+  [[nodiscard]] std::optional<Refusal> refusal(const Group& group, const SendWish& wish) const;
+  void address(QueuedSend& send) const;
   template <typename Request>
   void submit(Request request, Effects& effects);
   void prepare_turn(std::vector<Run>& runs, Effects& effects);
@@ -102,9 +118,12 @@ class Groups {
   void add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs);
 
   // ---- delivery
-  std::uint64_t deliver_data(const Pid& sender, const RunPtr& run, Effects& effects);
+  Placed deliver_data(const Pid& sender, const RunPtr& run, Effects& effects);
+  Placed hand_over(const Pid& sender, const Run& run, const Envelope& envelope, Slice body, Effects& effects);
+  std::uint64_t hand_to(const Group& group, const Pid& sender, const Run& run, const Envelope& envelope, const Slice& body,
+                        Effects& effects);
   void deliver_change(const Pid& sender, const Run& run, Effects& effects);
-  void own_delivered(const Run& run, std::uint64_t position, Effects& effects);
+  void own_delivered(const Run& run, const Placed& placed, Effects& effects);
   void group_view(const GroupViewPtr& view, bool ordered, Effects& effects);
   void give_up_lease(Client& client, const std::string& group);
   void lead(const GroupView& view, bool ordered);
@@ -128,8 +147,11 @@ class Groups {
   GroupTable table_;
   ClientQueues queues_;
   Leases leases_;
+  Stability stability_;
+  OpenRequests open_requests_;
   Reassembly fragments_;
   StateTransfers transfers_;
+  std::set<Pid> daemons_;                       // of the daemon view
   std::set<GroupId> flush_due_;                 // G4: GFLUSHED to bind, before anything else
   std::map<GroupId, std::vector<Held>> early_;  // of the next group view, until it is installed here
   std::vector<OwnRun> prepared_;                // what next() returned and bound() was not told yet

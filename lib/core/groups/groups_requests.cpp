@@ -65,8 +65,13 @@ void Groups::give_up_lease(Client& client, const std::string& group) {
 void Groups::request(ClientSend send, Effects& effects) {
   auto& client = queues_.open(send.client);
   const auto* group = table_.find(send.group);
-  if (group == nullptr && (send.group.empty() || !valid_name(send.group))) {
+  const bool names_group = send.wish == nullptr || send.wish->reply_to == 0;
+  if (group == nullptr && names_group && (send.group.empty() || !valid_name(send.group))) {
     refuse(client, send.request, bad_name(), effects);
+    return;
+  }
+  if (const auto why = send.wish ? refusal(client, send, *send.wish) : std::nullopt; why) {
+    refuse(client, send.request, *why, effects);
     return;
   }
   auto pieces = cut_into_pieces(send, limits_);
@@ -74,7 +79,8 @@ void Groups::request(ClientSend send, Effects& effects) {
     refuse(client, send.request, pieces.error(), effects);
     return;
   }
-  QueuedSend queued{group != nullptr ? group->id : 0, {}, send.request, send.service, send.text, send.in_view, {}};
+  QueuedSend queued{
+      group != nullptr ? group->id : 0, {}, send.request, send.service, send.text, send.in_view, {}, 0, send.wish, {}};
   if (group == nullptr) {
     queued.name = std::move(send.group);
   }
@@ -85,6 +91,9 @@ void Groups::request(ClientSend send, Effects& effects) {
   }
   if (trace_) {
     effects.push_back(Trace{trace::Submit{send.client, send.request, send.count}});
+  }
+  if (send.wish && send.wish->wait) {
+    open_requests_.open(client.id, send.request, *send.wish->wait, send.wish->answer_within);
   }
   for (auto& piece : *pieces) {
     queued.piece = std::move(piece);
@@ -111,6 +120,8 @@ void Groups::client_gone(ClientId id, Effects& effects) {
   }
   client->gone = true;
   leases_.gone(id);
+  stability_.gone(id);
+  open_requests_.gone(id);
   if (client->queue.empty() && !client->change && client->groups.empty()) {
     queues_.erase(id);
   } else {
@@ -134,7 +145,50 @@ std::optional<Refusal> Groups::refusal(const Client& client, const ClientLeave& 
   return std::nullopt;
 }
 
+/// What is wrong with a wish by itself.
+std::optional<Refusal> Groups::refusal(const Client& client, const ClientSend& send, const SendWish& wish) const {
+  if (wish.more_groups.size() >= kMaxGroupsOfSend) {
+    return Refusal{"bad_request", "a message goes to at most " + std::to_string(kMaxGroupsOfSend) + " groups"};
+  }
+  std::set<std::string_view> names{wish.more_groups.begin(), wish.more_groups.end()};
+  if (names.size() < wish.more_groups.size() || names.contains(send.group)) {
+    return Refusal{"bad_request", "a group is named twice"};
+  }
+  const bool several = !wish.more_groups.empty();
+  const bool alone = send.count == 1 && !several && send.in_view == 0;
+  if (several && (send.service != Service::total || send.in_view != 0 || wish.to)) {
+    return Refusal{"bad_request", "a message to several groups is total, to all their members and in any view"};
+  }
+  if (wish.wait && (send.service != Service::total || !alone)) {
+    return Refusal{"bad_request", "a request is one total message to one group"};
+  }
+  if (wish.reply_to != 0 && (!wish.to || !alone || wish.wait || send.body.size() > limits_.max_run_bytes)) {
+    return Refusal{"too_large", "a reply is one message of up to " + std::to_string(limits_.max_run_bytes) + " bytes"};
+  }
+  if (wish.wait && open_requests_.full(client.id)) {
+    return Refusal{"too_many", "a client has at most " + std::to_string(OpenRequests::kMaxOpen) + " open requests"};
+  }
+  return std::nullopt;
+}
+
+/// What is wrong with it now, and with this group.
+std::optional<Refusal> Groups::refusal(const Group& group, const SendWish& wish) const {
+  for (const auto& name : wish.more_groups) {
+    if (const auto* other = table_.find(name); other == nullptr) {
+      return Refusal{"no_such_group", "group " + name + " has no members"};
+    }
+  }
+  if (wish.to && !group.has(*wish.to)) {
+    return Refusal{"no_such_member", "group " + group.name + " has no such member"};
+  }
+  return std::nullopt;
+}
+
 std::optional<Refusal> Groups::refusal(const Client& client, const QueuedSend& send) const {
+  if (send.wish && send.wish->reply_to != 0) {
+    const bool there = daemons_.contains(send.wish->to->pid);
+    return there ? std::nullopt : std::optional(Refusal{"no_such_member", "the daemon of who asked is gone"});
+  }
   const auto* group = send.group != 0 ? table_.find(send.group) : table_.find(send.name);
   if (group == nullptr) {
     return Refusal{"no_such_group", "the group has no members"};
@@ -148,7 +202,7 @@ std::optional<Refusal> Groups::refusal(const Client& client, const QueuedSend& s
   if (send.in_view != 0 && send.in_view != group->view->token) {
     return Refusal{"wrong_view", "the view of group " + group->name + " is another one"};  // C2
   }
-  return std::nullopt;
+  return send.wish ? refusal(*group, *send.wish) : std::nullopt;
 }
 
 // ---------------------------------------------------------------- binding
@@ -199,6 +253,7 @@ bool Groups::prepare_fragment(const Client& client, QueuedSend& send, std::vecto
       (send.bound > 0 && table_.find(send.group) == nullptr)) {
     return false;
   }
+  address(send);
   auto run = run_of(client, send);
   send.group = run.group;
   run.body = send.piece.body.part(send.bound, limits_.max_run_bytes);
@@ -212,9 +267,11 @@ Run Groups::run_of(const Client& client, const QueuedSend& send) const {
   run.count = send.piece.count;
   run.service = send.service;
   run.flags = (send.text ? Run::kText : 0) | (send.piece.large ? Run::kFragment : 0);
-  run.group = send.group != 0 ? send.group : table_.find(send.name)->id;
+  const bool reply = send.wish && send.wish->reply_to != 0;
+  run.group = send.group != 0 || reply ? send.group : table_.find(send.name)->id;
   run.client = client.id;
   run.in_view = send.in_view;
+  run.envelope = send.envelope;
   return run;
 }
 
@@ -225,13 +282,31 @@ void Groups::prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Ef
     never_bound.client = client.id;
     never_bound.request = send.request;
     never_bound.requests = send.piece.count;
+    never_bound.asks = send.wish && send.wish->wait;
     answer(never_bound, Outcome::not_delivered, why->code, effects);
     return;
   }
+  address(send);
   auto run = run_of(client, send);
   run.flags |= send.piece.large ? Run::kLastFragment : 0;
   run.body = send.piece.body.part(send.bound, send.piece.body.size() - send.bound);
   add(std::move(run), send.request, send.piece.count, runs);
+}
+
+/// All fragments of a message have one envelope.
+void Groups::address(QueuedSend& send) const {
+  if (!send.wish || send.bound > 0) {
+    return;
+  }
+  const auto& wish = *send.wish;
+  Envelope envelope;
+  envelope.kind = wish.wait ? Envelope::Kind::request : wish.reply_to != 0 ? Envelope::Kind::reply : Envelope::Kind::message;
+  envelope.request = wish.wait ? send.request : wish.reply_to;
+  envelope.to = wish.to;
+  for (const auto& name : wish.more_groups) {
+    envelope.more_groups.push_back(table_.find(name)->id);
+  }
+  send.envelope = encode(envelope);
 }
 
 void Groups::prepare(Client& client, const ClientJoin& join, std::vector<Run>& runs, Effects& effects) {
@@ -243,6 +318,7 @@ void Groups::prepare(Client& client, const ClientJoin& join, std::vector<Run>& r
   run.kind = RunKind::group_join;
   run.body = encode(JoinBody{join.group, join.member_name, join.policy, join.state});
   client.change_asks_lease = join.lease;
+  client.change_asks_stability = join.stability;
   prepare_change(client, join.request, std::move(run), runs);
 }
 
@@ -295,7 +371,9 @@ void Groups::prepare(const StateTransfers::Statement& statement, std::vector<Run
 void Groups::add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs) {
   OwnRun own;
   own.service = run.service;
-  own.for_one_view = run.in_view != 0;
+  const auto envelope = decode_envelope(run.envelope.view()).value_or(Envelope{});
+  own.conditional = run.in_view != 0 || envelope.kind == Envelope::Kind::request || envelope.to || !envelope.more_groups.empty();
+  own.asks = envelope.kind == Envelope::Kind::request;
   own.client = run.client;
   own.request = request;
   own.requests = requests;
@@ -323,20 +401,20 @@ void Groups::bound(const std::vector<RunPtr>& runs, ViewId view, Rank rank, cons
 // ---------------------------------------------------------------- outcomes
 
 /// C1: a total is answered at its own delivery, a fifo or causal message when it is stable.
-void Groups::own_delivered(const Run& run, std::uint64_t position, Effects& effects) {
+void Groups::own_delivered(const Run& run, const Placed& placed, Effects& effects) {
   VSYNC_ASSERT(!bound_.empty() && bound_.front().first == run.first, "O1: own runs are delivered in the order of their binding");
   auto own = bound_.front();
   bound_.pop_front();
-  own.position = position;
-  const bool to_nobody = position == 0;  // its place is behind the group view it was for, or the group's last
-  if (own.requests > 0 && to_nobody) {
-    own.view = own.first = 0;
-    answer(own, Outcome::not_delivered, table_.find(run.group) == nullptr ? "no_such_group" : "wrong_view", effects);
-  } else if (own.requests > 0 && own.service == Service::total) {
+  own.position = placed.position;
+  if (own.requests == 0) {
+    return;
+  }
+  if (!placed.failed.empty()) {
+    own.view = own.first = 0;  // its place in the order is behind what it was for: it went to nobody
+    answer(own, Outcome::not_delivered, placed.failed, effects);
+  } else if (own.service == Service::total || own.last <= stable_) {
     answer(own, Outcome::delivered, {}, effects);
-  } else if (own.requests > 0 && own.last <= stable_) {
-    answer(own, Outcome::delivered, {}, effects);
-  } else if (own.requests > 0) {
+  } else {
     unstable_.push_back(own);
   }
 }
@@ -353,7 +431,9 @@ void Groups::answer(const OwnRun& run, Outcome outcome, std::string_view code, E
   if (trace_) {
     effects.push_back(Trace{trace::Fate{run.client, run.request, run.requests, run.view, run.first, outcome}});
   }
-  if (queues_.alive(run.client) != nullptr) {
+  if (run.asks) {
+    open_requests_.outcome(run.client, run.request, outcome, run.view, run.position, code, effects);
+  } else if (queues_.alive(run.client) != nullptr) {
     const auto position = outcome == Outcome::delivered ? run.position : 0;
     effects.push_back(SendOutcome{run.client, run.request, run.requests, outcome, run.view, position, code});
   }
@@ -380,9 +460,8 @@ void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
     if (run.requests == 0) {
       continue;
     }
-    const bool in_cut = own_delivered && run.last <= *own_delivered;  // C3
-    const bool unseen =
-        in_cut && run.service == Service::total && run.for_one_view;  // C2: what comes before it is not known here
+    const bool in_cut = own_delivered && run.last <= *own_delivered;                 // C3
+    const bool unseen = in_cut && run.service == Service::total && run.conditional;  // what comes before it is not known here
     const auto outcome = !own_delivered || unseen ? Outcome::unknown : in_cut ? Outcome::delivered : Outcome::not_delivered;
     answer(run, outcome, outcome == Outcome::delivered ? "" : "excluded", effects);
   }
@@ -394,6 +473,7 @@ void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
   for (auto& [id, client] : queues_.clients()) {
     exclude(client, effects);
   }
+  open_requests_.excluded(effects);
   queues_ = ClientQueues(self_, limits_.client_queue_bytes);
 }
 
@@ -408,6 +488,7 @@ void Groups::exclude(Client& client, Effects& effects) {
       never_bound.client = client.id;
       never_bound.request = send->request;
       never_bound.requests = send->piece.count;
+      never_bound.asks = send->wish && send->wish->wait;
       answer(never_bound, Outcome::not_delivered, "excluded", effects);
     } else if (const auto* join = std::get_if<ClientJoin>(&queued)) {
       refuse(client, join->request, excluded_refusal(), effects);

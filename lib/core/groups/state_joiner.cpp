@@ -185,7 +185,9 @@ void StateTransfers::hold(GroupId group, const Effect& effect, std::size_t bytes
   }
   for (auto it = incoming_.lower_bound({group, 0}); it != incoming_.end() && it->first.first == group; ++it) {
     auto& incoming = it->second;
-    if (incoming.live) {
+    const auto* messages = std::get_if<DeliverMessages>(&effect);
+    const bool for_others = messages != nullptr && messages->direct != 0 && !contains(incoming.clients, messages->direct);
+    if (incoming.live || for_others) {
       continue;
     }
     incoming.held.push_back({effect, bytes + sizeof(Effect)});
@@ -279,6 +281,7 @@ void StateTransfers::all_taken(const Key& key, Incoming& incoming, Effects& effe
 /// What has waited follows the state, at the pace of its readers; then they are members like the others.
 void StateTransfers::release(Incoming& incoming, Effects& effects) {
   std::size_t bytes = 0;
+  std::set<ClientId> given;  // 0: all
   while (!incoming.held.empty() && bytes < limits_.state_window) {
     auto held = std::move(incoming.held.front());
     incoming.held.pop_front();
@@ -286,8 +289,10 @@ void StateTransfers::release(Incoming& incoming, Effects& effects) {
     bytes += held.bytes;
     if (auto* messages = std::get_if<DeliverMessages>(&held.effect)) {
       messages->audience = {{}, incoming.clients};
+      given.insert(messages->direct);
     } else if (auto* view = std::get_if<GroupViewInstalled>(&held.effect)) {
       view->audience = {{}, incoming.clients};
+      given.insert(0);
     }
     if (!mutant(Mutant::state_forgets_messages)) {
       effects.push_back(std::move(held.effect));
@@ -295,7 +300,10 @@ void StateTransfers::release(Incoming& incoming, Effects& effects) {
   }
   incoming.live = incoming.held.empty();
   if (!incoming.live) {
-    incoming.unread.insert(incoming.clients.begin(), incoming.clients.end());
+    if (given.erase(0) > 0) {
+      given.insert(incoming.clients.begin(), incoming.clients.end());
+    }
+    incoming.unread.merge(given);
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -101,6 +102,8 @@ struct DeliverMessages {
   std::uint32_t count = 1;
   Slice body;
   Audience audience = {};
+  ClientId direct = 0;    ///< G7: of the audience for this one alone, 0 = for all
+  RequestId request = 0;  ///< G8: replies to it name this number and the sender; 0 = it asks for none
 };
 
 /// C1: the outcome of `count` sends whose requests are request, request+1, …
@@ -112,6 +115,38 @@ struct SendOutcome {
   ViewId view = 0;
   std::uint64_t position = 0;  ///< of the first, when delivered
   std::string_view code;       ///< why not delivered, as in RequestRefused, when known
+};
+
+/// G8: a request has ended. Who was a member at its place in the order is in `replies` or in `missing`.
+struct RequestAnswered {
+  struct Reply {
+    GroupMember member;
+    bool text = false;
+    Slice body;  ///< the reply alone
+  };
+  struct Missing {
+    GroupMember member;
+    std::string_view reason;  ///< "left", "no_reply", "too_large"
+  };
+  ClientId client = 0;
+  RequestId request = 0;
+  Outcome outcome = Outcome::unknown;
+  ViewId view = 0;
+  std::uint64_t position = 0;
+  std::string_view code;  ///< why not delivered, or why that is not known
+  bool complete = false;  ///< there are as many replies as were waited for
+  std::vector<Reply> replies;
+  std::vector<Missing> missing;
+};
+
+/// G9: what was delivered in this view of the group up to there is held by every member's daemon and will be delivered by each
+/// that goes on. For the local members that asked for it; at most once a turn.
+struct StableReached {
+  GroupId group = 0;
+  std::vector<ClientId> clients;
+  std::uint64_t token = 0;                            ///< of the group view
+  std::uint64_t position = 0;                         ///< of totals
+  std::vector<std::pair<Pid, std::uint64_t>> others;  ///< position of fifo and causal ones, by the sender's daemon
 };
 
 /// The request is done: the group view with the join or without the leaver was installed, the admin command finished.
@@ -200,9 +235,9 @@ struct Trace {
 };
 
 using Effect = std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled,
-                            DeliverMessages, StateRequested, StateArrived, ClientDismissed, SendOutcome, RequestDone,
-                            RequestRefused, PauseClient, LeaseGranted, QuorumChanged, SuspicionChanged, MemberSlow, Excluded,
-                            IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
+                            DeliverMessages, StateRequested, StateArrived, ClientDismissed, SendOutcome, RequestAnswered,
+                            StableReached, RequestDone, RequestRefused, PauseClient, LeaseGranted, QuorumChanged,
+                            SuspicionChanged, MemberSlow, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
 
 /// Reused from step to step by the shell.
 using Effects = std::vector<Effect>;

@@ -18,6 +18,17 @@ struct GroupMember {
   auto operator<=>(const GroupMember&) const = default;
 };
 
+/// Names a client of a daemon: a member of a group, or who asked one.
+struct ClientRef {
+  Pid pid;
+  ClientId client = 0;
+
+  auto operator<=>(const ClientRef&) const = default;
+};
+
+/// G8: whose replies a request waits for, of those who are members at its place in the order.
+enum class Wait : std::uint8_t { all, majority, first };
+
 /// Fixed by the first member to join a group, for as long as the group has members.
 struct GroupPolicy {
   bool total_only = false;  ///< G3: fifo and causal are refused, and joins need no group flush

@@ -1,8 +1,11 @@
 // What the shell tells the core (protocol.md section 3). One at a time; time comes beside it.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "core/model/config.h"
 #include "core/model/group.h"
@@ -64,12 +67,22 @@ struct ClientJoin {
   GroupPolicy policy;
   bool lease = false;  ///< F10: tell it its lease whenever it leads
   StateWish state = {};
+  bool stability = false;  ///< G9: tell it how far the group's messages are held by all
 };
 
 struct ClientLeave {
   ClientId client = 0;
   RequestId request = 0;
   std::string group;
+};
+
+/// G6-G8: what a send wants beyond "to all members of one group".
+struct SendWish {
+  std::vector<std::string> more_groups;  ///< G6: total only; delivered in all of them at one place, or in none
+  std::optional<ClientRef> to;           ///< G7: to this member alone; with `reply_to`: to who asked
+  RequestId reply_to = 0;                ///< G8: the request that this one message replies to; without a group
+  std::optional<Wait> wait;              ///< G8: one message that is a request; answered by RequestAnswered
+  Duration answer_within{};              ///< G8: from its acceptance
 };
 
 /// `count` messages for one group; their requests are request, request+1, … Body as in Run.
@@ -82,6 +95,7 @@ struct ClientSend {
   std::uint32_t count = 1;
   std::uint64_t in_view = 0;  ///< C2: token of the group view it must be sent in, 0 = any
   Slice body;
+  std::shared_ptr<const SendWish> wish = nullptr;  ///< null: none
 };
 
 /// T1: the next piece of the state that a StateRequested asked for.

@@ -33,6 +33,7 @@ struct Run {
   GroupId group = 0;
   ClientId client = 0;          ///< sender's client, meaningful with the sender's pid
   std::uint64_t in_view = 0;    ///< C2: token of the only group view in which it may be delivered; 0 = any
+  Slice envelope;               ///< G6-G8: as encode(Envelope) in groups; empty in nearly all runs
   std::vector<RankCount> deps;  ///< on the wire: the entries of dep that grew since the sender's previous run (section 8)
   Slice body;
 

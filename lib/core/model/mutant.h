@@ -65,6 +65,11 @@ namespace vsync::core {
   X(lease_by_wedged, "F10: members that have promised away the view still back its leases")            \
   X(lease_by_witness, "F10, B4: a witness backs leases of a view that it has promised away")           \
   X(relay_forges, "section 13: the leader aggregates statements that were never made")                 \
+  X(several_groups_apart, "G6: a message for several groups is delivered in those that are left")      \
+  X(direct_to_all, "G7: a message for one member is handed to all")                                    \
+  X(request_counts_leavers, "G8: a request goes on waiting for members that left")                     \
+  X(early_reply_lost, "G8: a reply that overtakes the request is lost")                                \
+  X(stable_on_delivery, "G9: what is delivered is told to be stable")                                  \
   X(state_donor_without, "T1: a member without the state is taken for a donor")                        \
   X(state_overtaken, "T1: messages do not wait for the state")                                         \
   X(state_repeated, "T1: pieces that are sent again after a link broke are taken twice")               \

@@ -102,6 +102,7 @@ class Node::Impl final : public MembershipHost {
   void check_quorum();
   void note_answer(const Heartbeat& heartbeat);
   void renew_leases();
+  void tell_services();
   void check_drained();
 
   void handle_loopback();

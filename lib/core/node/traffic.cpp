@@ -171,6 +171,7 @@ void Node::Impl::send_link_up(const Pid& to) {
 /// R2, F2: everything readable was read. Send, deliver, acknowledge - once each, until nothing more moves.
 void Node::Impl::on(EndOfTurn&) {
   if (!is_member()) {
+    groups_.open_requests().end_of_turn(now_, *effects_);
     return;
   }
   if (mutant(Mutant::unwedge) && membership_.role() == Role::wedged && now_ < wedged_at_ + kUnwedge) {
@@ -185,6 +186,7 @@ void Node::Impl::on(EndOfTurn&) {
     streams_.send_acks(ordering_, *effects_);
     check_drained();
     renew_leases();
+    tell_services();
   }
 }
 
@@ -338,6 +340,17 @@ void Node::Impl::renew_leases() {
     return;
   }
   leases.grant(contact_.since(config_.self, now_).value_or(now_ - config_.limits.lease), now_, *effects_);
+}
+
+/// G8, G9: what is told once a turn.
+void Node::Impl::tell_services() {
+  const auto& view = *membership_.view();
+  groups_.stability().advance([&](const Pid& sender) {
+    const auto rank = view.rank_of(sender);
+    return rank ? ordering_.settled(*rank) : 0;
+  });
+  groups_.stability().tell(*effects_);
+  groups_.open_requests().end_of_turn(now_, *effects_);
 }
 
 void Node::Impl::refuse_input(const Pid& peer, std::string_view frame, std::string_view why) {

@@ -23,7 +23,10 @@ void group_messages(const History& history, Report& report);     ///< same messa
 void receipts(const History& history, Report& report);           ///< D4, positions, undamaged bodies, as applications see them
 void states(const History& history, Report& report);             ///< T1, T2: state equals at the cut
 
-void leases(const History& history, Report& report);  ///< F10: one leader at a time
+void leases(const History& history, Report& report);          ///< F10: one leader at a time
+void several_groups(const History& history, Report& report);  ///< G6: one place in one order for all groups
+void stability(const History& history, Report& report);       ///< G9: what was told to be stable is at all who go on
+void told_truly(const History& history, Report& report);      ///< G7, G8: what the simulator's applications found wrong
 
 /// All of the above.
 void safety(const History& history, Report& report);

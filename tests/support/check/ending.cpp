@@ -20,6 +20,9 @@ void safety(const History& history, Report& report) {
   receipts(history, report);
   leases(history, report);
   states(history, report);
+  several_groups(history, report);
+  stability(history, report);
+  told_truly(history, report);
 }
 
 void everything_delivered(const History& history, const Ending& ending, Report& report) {

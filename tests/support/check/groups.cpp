@@ -133,10 +133,11 @@ void group_messages(const History& history, Report& report) {
 
 void receipts(const History& history, Report& report) {
   using Where = std::tuple<GroupId, std::uint64_t, std::uint64_t, Pid>;  // group, token, position, sender
-  std::map<std::uint64_t, Where> places;
+  using Copy = std::pair<std::uint64_t, GroupId>;                        // message, and the group if it is one of several
+  std::map<Copy, Where> places;
   for (const auto& [pid, process] : history.processes()) {
     std::map<std::tuple<GroupId, std::uint64_t, Pid>, std::uint64_t> position;
-    std::set<std::uint64_t> seen;
+    std::set<Copy> seen;
     for (const auto* record : process.records) {
       const auto* received = get<Received>(*record);
       if (received == nullptr) {
@@ -148,22 +149,23 @@ void receipts(const History& history, Report& report) {
       }
       const bool total = received->service == Service::total;
       auto& last = position[{received->group, received->token, total ? Pid{} : received->sender}];
-      if (received->position != last + 1) {
+      if (received->position != last + (received->direct ? 0 : 1)) {
         report.violation("G position", to_string(pid) + " group " + std::to_string(received->group) + ": position " +
                                            std::to_string(received->position) + " after " + std::to_string(last));
       }
-      last = received->position + received->ids.size() - 1;
+      last = received->direct ? last : received->position + received->ids.size() - 1;
       auto at = received->position;
       for (const auto id : received->ids) {
         if (id == 0) {
           report.violation("D1 undamaged", to_string(pid) + ": a message of " + to_string(received->sender) + " is damaged");
           continue;
         }
-        if (!seen.insert(id).second) {
+        const Copy copy{id, received->several ? received->group : 0};
+        if (!seen.insert(copy).second) {
           report.violation("D2 no duplication", to_string(pid) + " receives message " + std::to_string(id) + " twice");
         }
         const Where where{received->group, received->token, at++, received->sender};
-        if (places.try_emplace(id, where).first->second != where) {
+        if (places.try_emplace(copy, where).first->second != where) {
           report.violation("D4 same view", "message " + std::to_string(id) + " has two places");
         }
       }

@@ -45,6 +45,8 @@ struct Received {
   std::uint64_t position = 0;
   std::vector<std::uint64_t> ids;
   bool wrong_view = false;  ///< C2: it was sent for another group view
+  bool direct = false;      ///< G7: for one member, so that it has no place of its own
+  bool several = false;     ///< G6: meant for several groups
 };
 
 /// T1: the state of a replica as of the beginning of a group view. Written by the simulator; so is what a replica cannot make
@@ -59,7 +61,21 @@ struct StateBroken {
   std::string why;
 };
 
-using Fact = std::variant<trace::Event, Crash, Asked, Answered, ClientDied, Received, StateAt, StateBroken>;
+/// G9: a local member of the group was told what is stable.
+struct ToldStable {
+  GroupId group = 0;
+  std::uint64_t token = 0;
+  std::uint64_t position = 0;
+  std::vector<std::pair<Pid, std::uint64_t>> others;
+};
+
+/// The simulator's applications were told what is not true.
+struct Broken {
+  std::string property;
+  std::string why;
+};
+
+using Fact = std::variant<trace::Event, Crash, Asked, Answered, ClientDied, Received, StateAt, StateBroken, ToldStable, Broken>;
 
 /// Records of one process are in the order in which they happened; between processes nothing is assumed.
 struct Record {

@@ -37,6 +37,11 @@ struct Recorder : Handler {
     outcomes += outcome.count;
   }
   void on_lease(const Lease& lease) override { leases.push_back(lease); }
+  void on_stable(const Stable& stable) override { stable_to = stable.position; }
+  void on_request(const Request& request) override {
+    requests.emplace_back(request.message);
+    static_cast<void>(replier->reply(request.sender, request.id, "to " + std::string(request.message), request.text));
+  }
   void on_excluded(std::string_view group, std::string_view why) override {
     excluded.push_back(std::string(group) + ": " + std::string(why));
   }
@@ -46,6 +51,9 @@ struct Recorder : Handler {
   std::vector<std::string> messages;
   std::vector<Sent> sent;
   std::vector<Lease> leases;
+  std::vector<std::string> requests;
+  Client* replier = nullptr;
+  std::uint64_t stable_to = 0;
   std::vector<std::string> excluded;
   std::vector<std::string> connections;
   std::uint64_t outcomes = 0;
@@ -154,6 +162,45 @@ TEST_CASE("a leader that wants to know is told until when, and gives its lease u
   CHECK(client.lease_until("g") == ahead);  // nobody else has it yet
   static_cast<void>(client.leave("g"));
   CHECK(client.lease_until("g") < BootClock::now());
+}
+
+TEST_CASE("a request comes with its replies, and may be replied to from the callback") {
+  Fixture fixture;
+  auto& [dir, path, daemon, recorder, client] = fixture;
+  recorder.replier = &client;
+  REQUIRE(client.join("g"));
+  const auto result = client.request("g", "who", {.wait = Wait::first, .text = true});
+  REQUIRE(result);
+  CHECK(recorder.requests == std::vector<std::string>{"who"});
+  CHECK(result->complete);
+  CHECK(result->fate == Fate::delivered);
+  REQUIRE(result->replies.size() == 1);
+  CHECK(result->replies[0].message == "to who");
+  CHECK(result->replies[0].text);
+  REQUIRE(result->missing.size() == 1);
+  CHECK(result->missing[0].reason == "no_reply");
+  const auto nowhere = client.request("nowhere", "who");
+  REQUIRE_FALSE(nowhere);
+  CHECK(nowhere.failure().code == "no_such_group");
+  CHECK(recorder.messages.empty());
+}
+
+TEST_CASE("a send says to whom and to which groups, and a join that it wants to know what is stable") {
+  Fixture fixture;
+  auto& [dir, path, daemon, recorder, client] = fixture;
+  const auto view = client.join("g", {.stability = true});
+  REQUIRE(view);
+  REQUIRE(client.send("g", "all", {}));
+  REQUIRE(client.send("g", "both", {.more_groups = {"h"}}));
+  REQUIRE(client.send("g", "one", {.to = view->members.front()}));
+  daemon.run([&](FakeDaemon& d) {
+    REQUIRE(d.sends.size() == 3);
+    CHECK(d.sends[0].wish == nullptr);
+    CHECK(d.sends[1].wish->more_groups == std::vector<std::string>{"h"});
+    CHECK(d.sends[2].wish->to == core::ClientRef{d.self, view->members.front().client});
+    d.server->apply(core::StableReached{1, {view->members.front().client}, view->token, 3, {}});
+  });
+  CHECK(poll_until(client, [&, &r = recorder] { return r.stable_to == 3; }));
 }
 
 TEST_CASE("many messages travel in few frames, and every one gets its outcome") {

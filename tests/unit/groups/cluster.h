@@ -150,6 +150,9 @@ class Cluster {
     }
   }
 
+  /// The number of the last message in a stream.
+  [[nodiscard]] Seq last_of(const Pid& sender) const { return order_[streams_.at(sender).back()].run->last(); }
+
   /// The next view, without `excluded`. Of theirs, what is not in the first `cut` runs of the order and was delivered by no
   /// survivor is lost. Joiners are the daemons that were added since.
   void change_view(std::initializer_list<NodeId> excluded, std::size_t cut = SIZE_MAX, LeaveReason reason = LeaveReason::crashed,

@@ -118,6 +118,21 @@ struct Lease {
   BootClock::duration length{};  ///< of a fresh lease
 };
 
+/// What was delivered in this view of the group up to here is held by the daemons of all members of the view, and will be
+/// delivered by all that go on.
+struct Stable {
+  struct Sender {
+    std::uint32_t node = 0;
+    std::uint64_t incarnation = 0;
+    std::uint64_t position = 0;
+  };
+  std::string group;
+  std::uint64_t number = 0;    ///< of the group view
+  std::uint64_t token = 0;     ///< of the group view
+  std::uint64_t position = 0;  ///< of total messages
+  std::vector<Sender> others;  ///< of fifo and causal messages, by the sender's daemon
+};
+
 /// Messages of one sender, next to each other in the order. Everything in it is valid during the callback only.
 struct Delivery {
   std::string_view group;
@@ -128,6 +143,40 @@ struct Delivery {
   Service service = Service::total;
   bool text = false;  ///< UTF-8 text, not bytes
   std::span<const std::string_view> messages;
+  bool direct = false;  ///< for this client alone; `position` is that of the message before
+};
+
+/// A message that asks for a reply, at its place in the order. Everything in it is valid during the callback only; copy `sender`
+/// and `id` to reply later.
+struct Request {
+  std::string_view group;
+  const GroupMember& sender;
+  std::uint64_t id = 0;
+  std::uint64_t view = 0;  ///< of the daemons
+  std::uint64_t token = 0;
+  std::uint64_t position = 0;
+  bool text = false;
+  std::string_view message;
+};
+
+/// How a request ended. Who was a member at its place in the order is in `replies` or in `missing`.
+struct Replies {
+  struct Reply {
+    GroupMember member;
+    bool text = false;
+    std::string message;
+  };
+  struct Missing {
+    GroupMember member;
+    std::string reason;  ///< "left"; "no_reply" until the end; "too_large"
+  };
+  Fate fate = Fate::unknown;  ///< of the request as a message
+  std::string code;           ///< why not delivered, or why that is not known
+  std::uint64_t view = 0;
+  std::uint64_t position = 0;
+  bool complete = false;  ///< there are as many replies as were waited for
+  std::vector<Reply> replies;
+  std::vector<Missing> missing;
 };
 
 /// A daemon in a view of the cluster.
@@ -211,6 +260,10 @@ class VSYNC_API Handler {
 
   virtual void on_view(const GroupView& view);
   virtual void on_messages(const Delivery& delivery);
+  /// A request to this client: Client::reply. It comes in place of on_messages.
+  virtual void on_request(const Request& request);
+  /// With JoinOptions::stability, at most once in a turn of the daemon.
+  virtual void on_stable(const Stable& stable);
   /// With JoinOptions::lease, again and again while this client leads and its daemon has a quorum. Nothing tells the end of a
   /// lease: look at the clock.
   virtual void on_lease(const Lease& lease);
@@ -252,12 +305,23 @@ struct JoinOptions {
   bool state = false;          ///< wants the group's state (on_state), and gives it to later members (on_state_request)
   std::uint64_t offer = 0;     ///< how new the checkpoint is that it has itself: when nobody has the state, the newest wins
   std::uint32_t replicas = 1;  ///< and then, waits until so many members that want the state are there
+  bool stability = false;      ///< be told how far messages are stable: on_stable
 };
 
 struct SendOptions {
   Service service = Service::total;
-  bool text = false;          ///< UTF-8 text, for readers that print it
-  std::uint64_t in_view = 0;  ///< token of the group view it must be sent in; 0 = any
+  bool text = false;                          ///< UTF-8 text, for readers that print it
+  std::uint64_t in_view = 0;                  ///< token of the group view it must be sent in; 0 = any
+  std::vector<std::string> more_groups = {};  ///< delivered in them too, at one place of the order, or in none; total only
+  std::optional<GroupMember> to = {};         ///< to this member alone
+};
+
+enum class Wait : std::uint8_t { all, majority, first };
+
+struct RequestOptions {
+  Wait wait = Wait::all;
+  bool text = false;
+  std::optional<GroupMember> to = {};  ///< ask this member alone
 };
 
 /// What the daemon says about itself.
@@ -306,6 +370,12 @@ class VSYNC_API Client {
   /// Sends and waits for the outcome. Failure timeout: the outcome is not known yet and still comes by on_sent.
   Expected<Sent> send(std::string_view group, std::string_view message, const SendOptions& options = {},
                       std::optional<Milliseconds> timeout = {});
+  /// Sends a total message that asks the members of the group for replies, and waits until it ends: there are as many as waited
+  /// for, there cannot be, or `timeout` is over. Failure: no reply of the daemon came at all.
+  Expected<Replies> request(std::string_view group, std::string_view message, const RequestOptions& options = {},
+                            std::optional<Milliseconds> timeout = {});
+  /// Replies to a request of `asker`. Does not wait; a reply to who is gone is lost. Failure: too_large, disconnected.
+  Expected<Done> reply(const GroupMember& asker, std::uint64_t request, std::string_view message, bool text = false);
   /// Waits until every message accepted so far has its outcome.
   Expected<Done> flush(std::optional<Milliseconds> timeout = {});
   [[nodiscard]] std::size_t unanswered_bytes() const;
