@@ -70,6 +70,9 @@ class Listen final : public Command {
   void declare(CLI::App& app) override {
     app.add_option("GROUP", group_, "the group")->required();
     app.add_option("--name", name_, "how the others see this member")->capture_default_str();
+    app.add_option("--when-slow", when_slow_, "what is done when this program is not read: disconnect, block or gap")
+        ->check(CLI::IsMember({"disconnect", "block", "gap"}))
+        ->capture_default_str();
   }
 
   Outcome<Exit> run(const Context& context) override {
@@ -114,13 +117,14 @@ class Listen final : public Command {
     pb::Request request;
     request.mutable_join()->set_group(group_);
     request.mutable_join()->set_member_name(name_);
+    request.mutable_join()->set_when_slow(when_slow_ == "gap" ? pb::GAP : when_slow_ == "block" ? pb::BLOCK : pb::DISCONNECT);
     return daemon.send(request);
   }
 
   Outcome<void> handle(const Context& context, const pb::Reply& reply) {
     if (reply.has_event()) {
       show_event(context.show, reply.event());
-      again_ = again_ || reply.event().has_excluded();
+      again_ = again_ || reply.event().has_excluded() || reply.event().has_gap();
     } else if (reply.has_join()) {
       joined_ = true;
     } else if (reply.has_error() && reply.id() == joining_) {
@@ -134,6 +138,7 @@ class Listen final : public Command {
 
   std::string group_;
   std::string name_ = "vsyncctl";
+  std::string when_slow_ = "disconnect";
   std::uint64_t joining_ = 0;  ///< request
   bool joined_ = false;        ///< once
   bool again_ = false;         ///< is to be joined again

@@ -89,6 +89,10 @@ std::string nodes(const google::protobuf::RepeatedField<google::protobuf::uint32
   return list(ids, [](auto id) { return std::to_string(id); });
 }
 
+std::string holders(const google::protobuf::RepeatedPtrField<pb::Holder>& by) {
+  return list(by, [](const pb::Holder& holder) { return who(holder.member()) + " since " + duration(holder.since_us()); });
+}
+
 /// Rows of cells, printed with aligned columns.
 class Table {
  public:
@@ -157,6 +161,7 @@ class TextRenderer final : public Renderer {
   void view_event(const pb::ViewEvent& view);
   void group_view(const pb::GroupView& view);
   void message(const pb::GroupMessage& message);
+  void slow(const pb::ClientSlow& slow);
 
   std::ostream& out_;
   bool colour_;
@@ -184,6 +189,15 @@ void TextRenderer::status(const pb::Status& status) {
     out_ << ", waiting for " << safe(status.blocker());
   }
   out_ << '\n';
+  for (const auto& client : status.slow_clients()) {
+    out_ << "slow     ";
+    slow(client);
+  }
+  for (const auto& held : status.groups()) {
+    if (held.held_by_size() > 0) {
+      out_ << "held     " << safe(held.group()) << ", which waits for " << holders(held.held_by()) << '\n';
+    }
+  }
   out_ << "version  " << status.version() << ", up " << duration(status.uptime_us()) << '\n';
   if (status.members_size() > 0) {
     out_ << '\n';
@@ -260,6 +274,9 @@ void TextRenderer::groups(const pb::Status& status) {
 void TextRenderer::group(const pb::GroupView& group) {
   out_ << "group " << safe(group.group()) << ": view " << group.number() << " in daemon view " << group.view() << ", token "
        << group.token() << (group.total_only() ? ", total only" : "") << lease_left(group.lease_until_us()) << '\n';
+  if (group.held_by_size() > 0) {
+    out_ << "its senders wait for " << holders(group.held_by()) << '\n';
+  }
   Table table({"RANK", "NODE", "CLIENT", "NAME"});
   for (int rank = 0; rank < group.members_size(); ++rank) {
     const auto& member = group.members(rank);
@@ -293,6 +310,12 @@ void TextRenderer::group_view(const pb::GroupView& view) {
          << list(view.left(), [](const pb::GroupDeparture& left) { return who(left.member()) + " (" + left.reason() + ")"; });
   }
   out_ << "; token " << view.token() << '\n';
+}
+
+void TextRenderer::slow(const pb::ClientSlow& slow) {
+  out_ << "client " << who(slow.member()) << (slow.group().empty() ? "" : " of " + safe(slow.group()))
+       << " does not keep up: " << slow.action() << ", " << plural(slow.backlog_bytes(), "byte") << " in "
+       << plural(slow.backlog_messages(), "message") << " wait for it\n";
 }
 
 void TextRenderer::message(const pb::GroupMessage& message) {
@@ -360,6 +383,19 @@ void TextRenderer::event(const pb::Event& event) {
       break;
     case pb::Event::kStable:
       out_ << safe(event.stable().group()) << " is stable up to " << event.stable().position() << '\n';
+      break;
+    case pb::Event::kGap:
+      out_ << paint(Paint::bad, "gap") << " in " << safe(event.gap().group()) << ": " << plural(event.gap().missed(), "message")
+           << " not read from position " << event.gap().position() << " on, token " << event.gap().token() << '\n';
+      break;
+    case pb::Event::kClientSlow:
+      slow(event.client_slow());
+      break;
+    case pb::Event::kGroupHeld:
+      out_ << "group " << safe(event.group_held().group())
+           << (event.group_held().by_size() == 0 ? " flows again" : " waits for " + holders(event.group_held().by())) << '\n';
+      break;
+    case pb::Event::kCredit:  // for those who asked for it
       break;
     case pb::Event::kClosing:
       out_ << "the daemon closes the connection: " << safe(event.closing().why()) << '\n';

@@ -22,7 +22,6 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::uint16_t kPort = 7475;
-constexpr std::size_t kClientBacklog = std::size_t{64} << 20U;  // of one client, beside one largest message
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -191,7 +190,9 @@ void set_control(io::ControlOptions& control, const engine::Options& options, co
   control.limits.max_backlog = *parse_size(settings.text("client-backlog"));
   control.limits.max_in_flight = options.limits.client_queue_bytes;
   control.limits.max_frame = options.limits.max_message + 65536;
-  control.limits.max_output = kClientBacklog + options.limits.max_message;
+  control.limits.client_limit = *parse_size(settings.text("client-limit"));
+  control.limits.max_output = control.limits.client_limit + options.limits.max_message;
+  control.limits.max_output_messages = number_of(settings, "client-limit-messages");
   control.limits.large_frames = 2 * options.limits.max_message;
 }
 

@@ -65,6 +65,9 @@ Result<void> node_id(const std::string& text) {
 Result<void> flaps(const std::string& text) {
   return without_value(parse_number(text, 0, 1000));
 }
+Result<void> messages(const std::string& text) {
+  return without_value(parse_number(text, 1, 1'000'000'000));
+}
 Result<void> mode(const std::string& text) {
   return without_value(parse_mode(text));
 }
@@ -167,6 +170,10 @@ constexpr std::array kDefinitions{
                "bytes that wait for all clients together before the one with the most is disconnected"},
     Definition{"busy-poll", "", Kind::value, "0s", duration,
                "stay awake so long after each message, up to 1s: less latency, at the price of a processor; 0s = off"},
+    Definition{"client-limit", "", Kind::value, "64MiB", size,
+               "bytes that wait for one client, beside one largest message, before it is disconnected"},
+    Definition{"client-limit-messages", "", Kind::value, "1000000", messages,
+               "messages that wait for one client before it is disconnected"},
     Definition{"max-message", "", Kind::value, "64MiB", size, "largest message taken from clients; up to 64MiB"},
     Definition{"log-level", "", Kind::list, "info", level, "[SUBSYSTEM=]LEVEL; may be repeated"},
     Definition{"log-file", "", Kind::list, "", any, "also log to this file; may be repeated"},

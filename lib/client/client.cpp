@@ -52,6 +52,8 @@ std::unique_ptr<StateSource> Handler::on_state_request(std::string_view) {
 }
 void Handler::on_state(const StatePiece&) {}
 void Handler::on_excluded(std::string_view, std::string_view) {}
+void Handler::on_gap(const Gap&) {}
+void Handler::on_writable() {}
 void Handler::on_connection(bool, std::string_view) {}
 void Handler::on_cluster_view(const ClusterView&) {}
 void Handler::on_quorum(bool) {}
@@ -108,6 +110,9 @@ Expected<Done> Client::flush(std::optional<Milliseconds> timeout) {
   return impl_->flush(impl_->deadline(timeout));
 }
 
+Credit Client::credit() const {
+  return impl_->credit();
+}
 std::size_t Client::unanswered_bytes() const {
   return impl_->outbox().unanswered_bytes();
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -114,6 +115,12 @@ void Client::Impl::fill(pb::JoinRequest& join, const std::string& name, const Jo
   join.set_state(options.state);
   join.set_offer(options.offer);
   join.set_replicas(options.replicas);
+  join.set_when_slow(options.when_slow == WhenSlow::block ? pb::BLOCK
+                     : options.when_slow == WhenSlow::gap ? pb::GAP
+                                                          : pb::DISCONNECT);
+  join.set_block_ms(static_cast<std::uint32_t>(std::clamp<milliseconds::rep>(options.block_for.count(), 0, 1'000'000'000)));
+  join.set_backlog_bytes(options.backlog_bytes);
+  join.set_backlog_messages(options.backlog_messages);
 }
 
 void Client::Impl::lose(const std::string& why) {
@@ -376,7 +383,8 @@ Expected<Ticket> Client::Impl::try_post(std::string_view group, std::string_view
     return Failure{"too_large",
                    "a message of " + std::to_string(message.size()) + " bytes; the daemon takes " + std::to_string(max_message_)};
   }
-  if (!outbox_.empty() && outbox_.unanswered_bytes() + Outbox::cost(message) > options_.max_unanswered) {
+  if (!room_for(Outbox::cost(message))) {
+    refused_cost_ = Outbox::cost(message);
     return Failure{"would_block", std::to_string(outbox_.unanswered_bytes()) + " bytes wait for their outcome"};
   }
   const Ticket ticket = outbox_.add(socket_, group, message, options);
@@ -384,6 +392,13 @@ Expected<Ticket> Client::Impl::try_post(std::string_view group, std::string_view
     watch_output();
   }
   return ticket;
+}
+
+void Client::Impl::tell_writable() {
+  if (connected_ && refused_cost_ > 0 && room_for(refused_cost_)) {
+    refused_cost_ = 0;
+    call_back([&] { handler_.on_writable(); });
+  }
 }
 
 int Client::Impl::native_handle() {
@@ -407,9 +422,8 @@ Expected<Ticket> Client::Impl::post(std::string_view group, std::string_view mes
     if (in_callback_ || (code != "would_block" && code != "disconnected")) {
       return ticket;
     }
-    const auto room = [&] {
-      return connected_ && (outbox_.empty() || outbox_.unanswered_bytes() + Outbox::cost(message) <= options_.max_unanswered);
-    };
+    refused_cost_ = 0;  // we wait here
+    const auto room = [&] { return connected_ && room_for(Outbox::cost(message)); };
     if (!deadline) {
       deadline = this->deadline(timeout);
     }
@@ -460,6 +474,7 @@ void Client::Impl::sent(const Sent& fate) {
   if (fate.count > 0) {
     call_back([&] { handler_.on_sent(fate); });
   }
+  tell_writable();
 }
 
 void Client::Impl::handle(const pb::Reply& reply) {
@@ -508,6 +523,9 @@ void Client::Impl::answered(const pb::Reply& reply) {
 
 void Client::Impl::handle_hello(const pb::HelloReply& hello) {
   max_message_ = hello.max_message();
+  // A daemon of before says nothing.
+  const auto most = [](std::uint64_t told) { return told == 0 ? std::numeric_limits<std::size_t>::max() : std::size_t{told}; };
+  most_ = {std::min(options_.max_unanswered, most(hello.max_unanswered())), most(hello.max_unanswered_messages())};
   connected_ = true;
   pause_ = milliseconds(0);
   call_back([&] { handler_.on_connection(true, {}); });
@@ -554,8 +572,13 @@ void Client::Impl::handle_event(const pb::Event& event) {
     case pb::Event::kSuspect:
     case pb::Event::kQuorum:
       return handle_cluster(event);
+    case pb::Event::kGap:
+      return handle_gap(event.gap());
     case pb::Event::kLeader:  // the view tells
     case pb::Event::kMemberSlow:
+    case pb::Event::kClientSlow:
+    case pb::Event::kGroupHeld:
+    case pb::Event::kCredit:
     case pb::Event::kMessage:  // JSON only
     case pb::Event::KIND_NOT_SET:
       return;
@@ -638,6 +661,20 @@ void Client::Impl::handle_state_request(const pb::StateRequest& asked) {
 void Client::Impl::handle_state(const pb::StateEvent& state) {
   const StatePiece piece{state.group(), state.token(), state.offset(), state.payload(), state.last(), state.cold()};
   call_back([&] { handler_.on_state(piece); });
+}
+
+/// Our daemon has us leave the group: the join waits for that by itself.
+void Client::Impl::handle_gap(const pb::GapEvent& event) {
+  const Gap gap{event.group(), event.view(), event.token(), to_service(event.service()), event.position(), event.missed()};
+  if (const auto group = groups_.find(gap.group); group != groups_.end()) {
+    group->second.joined = false;
+    if (options_.rejoin) {
+      send_join(group->first, group->second);
+    } else {
+      groups_.erase(group);
+    }
+  }
+  call_back([&] { handler_.on_gap(gap); });
 }
 
 void Client::Impl::handle_excluded(const pb::ExcludedEvent& excluded) {

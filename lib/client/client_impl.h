@@ -52,6 +52,7 @@ class Client::Impl {
   }
   [[nodiscard]] BootClock::time_point lease_until(std::string_view group) const;
   [[nodiscard]] const Outbox& outbox() const { return outbox_; }
+  [[nodiscard]] Credit credit() const;
   /// Whoever has it may wait there, so from now on it tells that there is something to write.
   [[nodiscard]] int native_handle();
   [[nodiscard]] bool connected() const { return connected_; }
@@ -97,6 +98,10 @@ class Client::Impl {
   void handle_state_request(const control::v1::StateRequest& asked);
   void handle_state(const control::v1::StateEvent& state);
   void handle_excluded(const control::v1::ExcludedEvent& excluded);
+  void handle_gap(const control::v1::GapEvent& gap);
+  /// Is there room for a message that costs so much?
+  [[nodiscard]] bool room_for(std::size_t cost) const;
+  void tell_writable();
   void answered(const control::v1::Reply& reply);
   void sent(const Sent& sent);
   template <typename Call>
@@ -120,7 +125,9 @@ class Client::Impl {
   bool in_event_loop_ = false;  ///< of the application
   bool in_callback_ = false;
   bool stopped_ = false;
-  std::size_t max_message_ = 0;  ///< as the daemon says
+  std::size_t max_message_ = 0;   ///< as the daemon says
+  Credit most_;                   ///< without outcome, of our options and the daemon's limits
+  std::size_t refused_cost_ = 0;  ///< of what would block; 0 = nothing
   Milliseconds pause_{0};
   std::string lost_why_ = "not connected yet";
   std::string closing_why_;

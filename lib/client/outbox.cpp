@@ -52,6 +52,7 @@ Ticket Outbox::add(FrameSocket& socket, std::string_view group, std::string_view
   const char head[] = {static_cast<char>(size), static_cast<char>(size >> 8U), static_cast<char>(size >> 16U),
                        static_cast<char>(size >> 24U)};
   bytes_ += cost(message);
+  ++messages_;
   if (cost(message) > batch_bytes_) {  // a frame of its own, without another copy
     append_frame(socket, {head, sizeof head}, message, 1);
     return next_ - 1;
@@ -108,6 +109,7 @@ std::deque<Outbox::Batch>::iterator Outbox::find(Ticket ticket) {
 
 void Outbox::settle(Batch& batch, std::uint64_t count) {
   batch.unanswered -= count;
+  messages_ -= count;
   if (batch.unanswered == 0) {
     bytes_ -= std::exchange(batch.bytes, 0);
   }
@@ -150,6 +152,7 @@ std::vector<Sent> Outbox::abandon(std::uint64_t written) {
     }
   }
   bytes_ = 0;
+  messages_ = 0;
   return fates;
 }
 

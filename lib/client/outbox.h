@@ -31,6 +31,7 @@ class Outbox {
   std::vector<Sent> abandon(std::uint64_t written);
 
   [[nodiscard]] std::size_t unanswered_bytes() const { return bytes_; }
+  [[nodiscard]] std::size_t unanswered_messages() const { return messages_; }
   [[nodiscard]] bool empty() const { return batches_.empty() && body_count_ == 0; }
   [[nodiscard]] bool has_open_batch() const { return body_count_ > 0; }
   /// Is the outcome of this message known?
@@ -54,6 +55,7 @@ class Outbox {
   Ticket next_ = 1;
   std::deque<Batch> batches_;
   std::size_t bytes_ = 0;
+  std::size_t messages_ = 0;
 
   std::string group_;  ///< of the open batch
   SendOptions options_;

@@ -95,6 +95,7 @@ class Engine final : private io::TransportHandler,
   void apply(core::RequestDone& effect);
   void apply(core::RequestRefused& effect);
   void apply(core::PauseClient& effect);
+  void apply(core::GroupHeld& effect);
   void apply(core::LeaseGranted& effect);
   void apply(core::QuorumChanged& effect);
   void apply(core::SuspicionChanged& effect);

@@ -203,6 +203,10 @@ void Engine::apply(core::PauseClient& effect) {
   control_->apply(effect);
 }
 
+void Engine::apply(core::GroupHeld& effect) {
+  control_->apply(effect);
+}
+
 void Engine::apply(core::LeaseGranted& effect) {
   control_->apply(effect);
 }

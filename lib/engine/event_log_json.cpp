@@ -117,6 +117,8 @@ std::string_view word(core::RunKind kind) {
       return "group_flushed";
     case core::RunKind::group_state:
       return "group_state";
+    case core::RunKind::group_hold:
+      return "group_hold";
   }
   return "?";
 }
@@ -165,6 +167,9 @@ struct EventWriter {
     write_group_members(json, "transitional", view.transitional);
     write_group_members(json, "without_state", view.without_state);
     json.end_object();
+  }
+  void operator()(const trace::Hold& event) {
+    json.field("event", "hold").field("group", event.group).field("holders", event.holders);
   }
   void operator()(const trace::Fate& event) {
     json.field("event", "fate").field("client", event.client).field("request", event.request).field("count", event.count);

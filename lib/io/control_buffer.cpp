@@ -63,13 +63,58 @@ void OutputQueue::append(std::string_view frames) {
   }
 }
 
-void OutputQueue::append(const Slice& head, const Slice& body) {
+void OutputQueue::append(const Slice& head, const Slice& body, const FrameTag& tag) {
   seal();
-  pieces_.push_back({head, true});
+  pieces_.push_back({head, true, false, tag});
   if (!body.empty()) {
-    pieces_.push_back({body, false});
+    pieces_.push_back({body, false, false, {.group = tag.group}});
   }
-  bytes_ += head.size() + body.size();
+  const std::size_t size = head.size() + body.size();
+  bytes_ += size;
+  messages_ += tag.messages;
+  if (tag.group != 0) {
+    auto& waiting = waiting_[tag.group];
+    waiting.bytes += size;
+    waiting.messages += tag.messages;
+    waiting.largest = std::max(waiting.largest, size);
+  }
+}
+
+void OutputQueue::account_gone(const Piece& piece) {
+  messages_ -= piece.tag.messages;
+  const auto found = waiting_.find(piece.tag.group);
+  if (found != waiting_.end()) {
+    found->second.bytes -= piece.bytes.size();
+    found->second.messages -= piece.tag.messages;
+    if (found->second.bytes == 0) {
+      waiting_.erase(found);
+    }
+  }
+}
+
+Waiting OutputQueue::waiting(core::GroupId group) const {
+  const auto found = waiting_.find(group);
+  return found == waiting_.end() ? Waiting{} : found->second;
+}
+
+std::pair<FrameTag, std::size_t> OutputQueue::drop(core::GroupId group) {
+  std::deque<Piece> kept;
+  FrameTag first;
+  std::size_t messages = 0;
+  bool begun = offset_ > 0 || (!pieces_.empty() && !pieces_.front().starts_frame);  // the front frame is written in part
+  for (Piece& piece : pieces_) {
+    begun = begun && (kept.empty() || !piece.starts_frame);
+    if (piece.tag.group != group || begun) {
+      kept.push_back(std::move(piece));
+      continue;
+    }
+    first = messages == 0 && piece.tag.messages > 0 ? piece.tag : first;
+    messages += piece.tag.messages;
+    bytes_ -= piece.bytes.size();
+    account_gone(piece);
+  }
+  pieces_ = std::move(kept);
+  return {first, messages};
 }
 
 void OutputQueue::seal() {
@@ -128,6 +173,7 @@ void OutputQueue::written(std::size_t size) {
   size += offset_;
   while (!pieces_.empty() && size >= pieces_.front().bytes.size()) {
     size -= pieces_.front().bytes.size();
+    account_gone(pieces_.front());
     pieces_.pop_front();
   }
   offset_ = size;
@@ -143,6 +189,11 @@ void OutputQueue::drop_unwritten() {
     }
   }
   pieces_.resize(keep);
+  waiting_.clear();
+  messages_ = 0;
+  for (Piece& piece : pieces_) {
+    piece.tag = {};
+  }
   bytes_ = 0;
   for (const Piece& piece : pieces_) {
     bytes_ += piece.bytes.size();

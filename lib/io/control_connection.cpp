@@ -222,9 +222,9 @@ void ControlConnection::send(const pb::Reply& reply) {
   }
 }
 
-void ControlConnection::send(const SharedFrame& frame) {
+void ControlConnection::send(const SharedFrame& frame, const FrameTag& tag) {
   if (state_ == State::open) {
-    output_.append(frame.head, frame.body);
+    output_.append(frame.head, frame.body, tag);
     queued();
   }
 }
@@ -241,14 +241,29 @@ void ControlConnection::queued() {
   account();
   if (output_.bytes() > limits_.max_output) {
     give_up("you do not read: more than " + std::to_string(limits_.max_output) + " bytes are waiting for you");
+  } else if (output_.messages() > limits_.max_output_messages) {
+    give_up("you do not read: more than " + std::to_string(limits_.max_output_messages) + " messages are waiting for you");
   } else {
     user_->output_queued();
   }
 }
 
+std::pair<FrameTag, std::size_t> ControlConnection::drop(core::GroupId group) {
+  auto dropped = output_.drop(group);
+  account();
+  return dropped;
+}
+
 void ControlConnection::account() {
   backlog_.bytes = backlog_.bytes - accounted_ + output_.bytes();
   accounted_ = output_.bytes();
+}
+
+void ControlConnection::push() {
+  if (state_ == State::open) {
+    static_cast<void>(output_.write(socket_.native_handle()));  // flush() finds what is wrong
+    account();
+  }
 }
 
 void ControlConnection::flush() {

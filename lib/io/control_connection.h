@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "io/control_buffer.h"
 #include "io/control_codec.h"
@@ -56,7 +57,11 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   void detach();
 
   void send(const pb::Reply& reply);
-  void send(const SharedFrame& frame);
+  void send(const SharedFrame& frame, const FrameTag& tag = {});
+  /// Writes what the socket takes, in the middle of a turn: flush() is still due.
+  void push();
+  /// Lets go of what waits to be written of a group, but for what was begun (OutputQueue::drop).
+  std::pair<FrameTag, std::size_t> drop(core::GroupId group);
   void send_error(std::uint64_t id, std::string_view code, std::string message);
   /// Writes what is queued, as much as the socket takes; the rest follows by itself.
   void flush();
@@ -70,6 +75,8 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   [[nodiscard]] bool is_open() const { return state_ == State::open; }
   [[nodiscard]] bool is_closed() const { return state_ == State::closed; }
   [[nodiscard]] std::size_t backlog() const { return output_.bytes(); }
+  [[nodiscard]] std::size_t backlog_messages() const { return output_.messages(); }
+  [[nodiscard]] Waiting waiting(core::GroupId group) const { return output_.waiting(group); }
 
  private:
   enum class State : std::uint8_t { open, finishing, closed };

@@ -1,20 +1,11 @@
 #include "io/control_server.h"
 
-#include <asio/local/stream_protocol.hpp>
-#include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
-
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <map>
-#include <optional>
-#include <unordered_map>
 
 #include "io/control_model.h"
-#include "io/control_session.h"
-#include "io/control_socket.h"
+#include "io/control_server_impl.h"
 
 namespace vsync::io {
 namespace {
@@ -28,119 +19,7 @@ bool contains(const std::vector<core::ClientId>& clients, core::ClientId client)
   return std::find(clients.begin(), clients.end(), client) != clients.end();
 }
 
-/// One event for many connections, made once in each encoding that is needed.
-class Broadcast {
- public:
-  explicit Broadcast(const pb::Event& event) : event_(event) {}
-
-  void to(ControlConnection& connection) {
-    if (connection.encoding() == Encoding::unknown) {
-      return;  // it has asked for nothing yet
-    }
-    auto& frame = connection.encoding() == Encoding::json ? json_ : binary_;
-    if (!frame) {
-      pb::Reply reply;
-      *reply.mutable_event() = event_;
-      std::string bytes;
-      append_reply(bytes, reply, connection.encoding());
-      frame = SharedFrame{Slice::take(std::move(bytes)), {}};
-    }
-    connection.send(*frame);
-  }
-
- private:
-  const pb::Event& event_;
-  std::optional<SharedFrame> json_;
-  std::optional<SharedFrame> binary_;
-};
-
 }  // namespace
-
-class ControlServer::Impl final : public ControlSession::Home {
- public:
-  Impl(asio::io_context& io, ControlOptions options, std::optional<gid_t> admin_group, ListenSocket socket,
-       ControlHandler& handler)
-      : options_(std::move(options)),
-        admin_group_(admin_group),
-        socket_(std::move(socket)),
-        handler_(handler),
-        io_(io),
-        backlog_(options_.limits.large_frames),
-        acceptor_(io, stream_protocol(), socket_.release()),
-        retry_(io) {
-    accept();
-  }
-
-  void view_installed(const core::ViewInstalled& effect);
-  void member_slow(const core::MemberSlow& effect);
-  void group_view_installed(const core::GroupViewInstalled& effect);
-  void deliver(const core::DeliverMessages& effect);
-  void catch_up(const core::GroupView& view, const std::vector<core::ClientId>& clients);
-  void state_arrived(const core::StateArrived& effect);
-  void dismissed(const core::ClientDismissed& effect);
-  void tell_watchers(const pb::Event& event);
-  void lease_granted(const core::LeaseGranted& effect);
-  void stable_reached(const core::StableReached& effect);
-  void suspicion_changed(const core::SuspicionChanged& effect);
-  void incarnation_over(std::string_view why, Joins joins);
-  void end_of_turn();
-  void shut_down(std::string_view why);
-
-  [[nodiscard]] ControlSession* find(core::ClientId client) {
-    const auto found = sessions_.find(client);
-    return found == sessions_.end() ? nullptr : found->second.get();
-  }
-  [[nodiscard]] std::size_t clients() const { return sessions_.size(); }
-
- private:
-  /// A group with members here.
-  struct LocalGroup {
-    core::GroupViewPtr view;
-    std::vector<ControlSession*> members;
-  };
-
-  // ControlSession::Home
-  ControlHandler& handler() override { return handler_; }
-  Backlog& backlog() override { return backlog_; }
-  void fill_status(pb::Status& status) override;
-  void start_watch(ControlSession& session) override;
-  void output_queued(ControlSession& session) override;
-  void closed(ControlSession& session) override;
-
-  void accept();
-  void add(stream_protocol::socket socket);
-  [[nodiscard]] std::string refusal(std::uint32_t user, bool admin) const;
-  void bound_backlog();
-  [[nodiscard]] bool is_admin(const Credentials& credentials) const;
-  [[nodiscard]] core::ClientId new_client_id();
-  void reap();
-  /// What waits in the event loop may outlive us.
-  [[nodiscard]] std::weak_ptr<void> guard() const { return alive_; }
-
-  ControlOptions options_;
-  std::optional<gid_t> admin_group_;
-  ListenSocket socket_;
-  ControlHandler& handler_;
-  asio::io_context& io_;
-  Backlog backlog_;
-  stream_protocol::acceptor acceptor_;
-  asio::steady_timer retry_;
-  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
-
-  std::map<core::ClientId, std::unique_ptr<ControlSession>> sessions_;
-  std::map<std::uint32_t, std::size_t> clients_of_user_;  ///< sessions by user id
-  std::unordered_map<core::GroupId, LocalGroup> groups_;
-  std::vector<ControlSession*> watchers_;
-  std::vector<core::ClientId> dirty_;
-  std::vector<core::ClientId> closed_;
-  core::ClientId last_client_ = 0;
-  core::ViewPtr view_;  ///< the last one seen; for names
-  std::uint64_t accepted_ = 0;
-  std::uint64_t turned_away_ = 0;
-  std::uint64_t given_up_ = 0;  ///< for the bound of all backlogs
-  pb::MessageBatch batch_;      ///< reused
-  std::shared_ptr<void> alive_ = std::make_shared<int>();
-};
 
 // ---- clients come and go
 
@@ -279,6 +158,9 @@ void ControlServer::Impl::bound_backlog() {
     if (last == sessions_.end() || behind(*last) == 0) {
       return;
     }
+    if (last->second->relieve()) {
+      continue;
+    }
     ++given_up_;
     last->second->connection().give_up("you do not read: more than " + std::to_string(options_.limits.max_backlog) +
                                        " bytes are waiting for all clients, and the most of them for you");
@@ -290,6 +172,14 @@ void ControlServer::Impl::tell_watchers(const pb::Event& event) {
   for (ControlSession* const watcher : watchers_) {
     broadcast.to(watcher->connection());
   }
+}
+
+void ControlServer::Impl::later(core::Input input) {
+  asio::post(io_, [this, alive = guard(), what = std::move(input)]() mutable {
+    if (!alive.expired()) {
+      handler_.input(std::move(what));
+    }
+  });
 }
 
 // ---- status and watch
@@ -304,6 +194,7 @@ void ControlServer::Impl::fill_status(pb::Status& status) {
   const auto uptime = std::chrono::steady_clock::now() - started_;
   status.set_uptime_us(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(uptime).count()));
   status.set_clients(static_cast<std::uint32_t>(sessions_.size()));
+  fill_slow(status);
 }
 
 void ControlServer::Impl::start_watch(ControlSession& session) {
@@ -323,6 +214,9 @@ void ControlServer::Impl::start_watch(ControlSession& session) {
   }
   for (const auto& group : status.groups) {
     tell([&](pb::Event& event) { fill(*event.mutable_group_view(), *group); });
+  }
+  for (const auto& held : holds_.events()) {
+    tell([&](pb::Event& event) { event = held; });
   }
 }
 
@@ -391,8 +285,13 @@ void ControlServer::Impl::group_view_installed(const core::GroupViewInstalled& e
   Broadcast broadcast(event);
   for (ControlSession* const session : members) {
     session->groups.insert(view.group);
-    if (!contains(effect.audience.later, session->id())) {
-      broadcast.to(session->connection());
+    if (!contains(effect.audience.later, session->id()) && session->hears(view.group)) {
+      broadcast.to(session->connection(), {.group = view.group});
+    }
+  }
+  for (ControlSession* const session : local.members) {
+    if (!session->groups.contains(view.group)) {
+      session->left(view.group);
     }
   }
   for (ControlSession* const watcher : watchers_) {
@@ -458,6 +357,7 @@ void ControlServer::Impl::deliver(const core::DeliverMessages& effect) {
   std::optional<SharedFrame> json;
   std::optional<SharedFrame> binary;
   const auto& audience = effect.audience;
+  const FrameTag tag{effect.group, effect.count, effect.view, effect.token, effect.service, effect.position};
   for (ControlSession* const session : found->second.members) {
     if (contains(audience.later, session->id()) || (!audience.only.empty() && !contains(audience.only, session->id()))) {
       continue;
@@ -468,11 +368,10 @@ void ControlServer::Impl::deliver(const core::DeliverMessages& effect) {
     if (!audience.only.empty()) {
       session->report_when_read();
     }
-    ControlConnection& connection = session->connection();
-    if (connection.encoding() == Encoding::json) {
-      connection.send(json ? *json : json.emplace(encode_messages(batch_, effect.body)));
+    if (session->connection().encoding() == Encoding::json) {
+      session->deliver(json ? *json : json.emplace(encode_messages(batch_, effect.body)), tag);
     } else {
-      connection.send(binary ? *binary : binary.emplace(encode_batch(batch_, effect.body)));
+      session->deliver(binary ? *binary : binary.emplace(encode_batch(batch_, effect.body)), tag);
     }
   }
 }
@@ -520,6 +419,7 @@ void ControlServer::Impl::incarnation_over(std::string_view why, Joins joins) {
     session->incarnation_over(std::string(why), joins);
   }
   view_.reset();
+  holds_.clear();
 }
 
 // ---- the public face
@@ -618,6 +518,10 @@ void ControlServer::apply(const core::PauseClient& effect) {
 
 void ControlServer::apply(const core::LeaseGranted& effect) {
   impl_->lease_granted(effect);
+}
+
+void ControlServer::apply(const core::GroupHeld& effect) {
+  impl_->group_held(effect);
 }
 
 void ControlServer::apply(const core::QuorumChanged& effect) {

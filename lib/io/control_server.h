@@ -35,6 +35,10 @@ struct ControlLimits {
   std::size_t max_line_message = std::size_t{8} << 20U;   ///< bytes of one message in a JSON line
   std::size_t large_frames = 2 * core::kLargestMessage;   ///< bytes of large frames from all clients together
   std::size_t max_output = std::size_t{64} << 20U;        ///< bytes queued for one client before it is disconnected
+  std::size_t max_output_messages = 1'000'000;            ///< messages, likewise
+  std::size_t client_limit = std::size_t{64} << 20U;      ///< max_output without a largest message: the largest mark
+  std::size_t max_unanswered = std::size_t{16} << 20U;    ///< bytes of sends without outcome before it is not read
+  std::size_t max_unanswered_messages = 262'144;          ///< messages, likewise
   std::size_t max_backlog = std::size_t{256} << 20U;      ///< bytes queued for all before the one with the most is disconnected
   std::size_t max_clients = 1024;
   std::size_t max_clients_of_user = 768;  ///< of one user that is no admin
@@ -90,7 +94,7 @@ class ControlHandler {
   ControlHandler& operator=(const ControlHandler&) = delete;
   virtual ~ControlHandler() = default;
 
-  /// ClientJoin, ClientLeave, ClientSend, ClientState, ClientRead, ClientGone, AdminJoin, AdminLeave, AdminEvict or
+  /// ClientJoin, ClientLeave, ClientSend, ClientState, ClientRead, ClientHold, ClientGone, AdminJoin, AdminLeave, AdminEvict or
   /// AdminColdStart. `request` in it is the server's own number, unique at this connection; effects must repeat it. While there
   /// is no Node (back-off after an exclusion, shutdown) answer with RequestRefused, code `excluded` or `shutting_down`.
   virtual void input(core::Input input) = 0;
@@ -139,6 +143,7 @@ class ControlServer {
   void apply(const core::RequestDone& effect);
   void apply(const core::RequestRefused& effect);
   void apply(const core::PauseClient& effect);
+  void apply(const core::GroupHeld& effect);
   void apply(const core::LeaseGranted& effect);
   void apply(const core::QuorumChanged& effect);
   void apply(const core::SuspicionChanged& effect);

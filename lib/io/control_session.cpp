@@ -172,7 +172,15 @@ void ControlSession::hello(const pb::Request& request) {
   hello.set_max_message(max_message());
   hello.set_max_frame(json ? limits_.max_line : limits_.max_frame);
   hello.set_max_in_flight(limits_.max_in_flight);
+  hello.set_max_unanswered(limits_.max_unanswered);
+  hello.set_max_unanswered_messages(limits_.max_unanswered_messages);
+  hello.set_client_limit(limits_.client_limit);
+  hello.set_client_limit_messages(limits_.max_output_messages);
   connection_->send(reply);
+  if (request.hello().credit()) {
+    credit_asked_ = true;
+    tell_credit();
+  }
 }
 
 void ControlSession::status(const pb::Request& request) {
@@ -211,10 +219,15 @@ void ControlSession::join(pb::Request& request) {
   if (groups.size() + joining_ >= limits_.max_groups) {
     return error(request.id(), "too_many", "one connection is in at most " + std::to_string(limits_.max_groups) + " groups");
   }
+  auto stay = stay_of(join);
+  if (!stay) {
+    return error(request.id(), "bad_request", "when_slow is DISCONNECT, BLOCK or GAP");
+  }
   ++joining_;
   core::ClientJoin input;
   input.client = id_;
   input.request = expect(request.id(), pb::Request::kJoin);
+  joins_.emplace(input.request, std::move(*stay));
   input.group = std::move(*join.mutable_group());
   input.member_name = std::move(*join.mutable_member_name());
   input.policy.total_only = join.total_only();
@@ -248,6 +261,7 @@ void ControlSession::state(pb::Request& request) {
 }
 
 void ControlSession::written(std::size_t left) {
+  release_groups();
   if (report_read_ && left <= kLittle) {
     report_read_ = false;
     home_.handler().input(core::ClientRead{id_});
@@ -436,14 +450,17 @@ void ControlSession::group_reply(pb::Request& request) {
 }
 
 void ControlSession::submit(core::ClientSend send, std::uint64_t id, pb::Request::KindCase kind) {
-  send.request = expect(id, kind, send.count);
+  send.request = expect(id, kind, send.count, send.body.size());
   home_.handler().input(std::move(send));
 }
 
-core::RequestId ControlSession::expect(std::uint64_t id, pb::Request::KindCase kind, std::uint32_t count) {
+core::RequestId ControlSession::expect(std::uint64_t id, pb::Request::KindCase kind, std::uint32_t count, std::size_t bytes) {
   const core::RequestId request = next_request_;
   next_request_ += count;
-  unanswered_.emplace_hint(unanswered_.end(), request, Pending{kind, id, count, count});
+  unanswered_.emplace_hint(unanswered_.end(), request, Pending{kind, id, count, count, bytes});
+  if (is_send(kind)) {
+    charge(count, bytes);
+  }
   return request;
 }
 
@@ -468,6 +485,7 @@ void ControlSession::outcome(const core::SendOutcome& effect) {
     part.position += first - effect.request;
     answer_sends(pending, static_cast<std::uint32_t>(first - found->first), part);
     pending.unanswered -= count;
+    credit(count, pending.unanswered == 0 ? pending.bytes : 0);
     found = pending.unanswered == 0 ? unanswered_.erase(found) : std::next(found);
   }
 }
@@ -524,7 +542,9 @@ void ControlSession::done(const core::RequestDone& effect) {
       reply.mutable_join();
       if (effect.group_view) {
         fill(*reply.mutable_join()->mutable_view(), *effect.group_view);
+        stays_[effect.group_view->group] = std::move(joins_[effect.request]);
       }
+      joins_.erase(effect.request);
       break;
     case pb::Request::kLeave:
       reply.mutable_leave();
@@ -565,6 +585,10 @@ void ControlSession::refused(const core::RequestRefused& effect) {
   if (found != unanswered_.end()) {
     const Pending pending = found->second;
     unanswered_.erase(found);
+    joins_.erase(effect.request);
+    if (is_send(pending.kind)) {
+      credit(pending.unanswered, pending.bytes);
+    }
     refuse(pending, effect.code, effect.message);
   }
 }
@@ -599,6 +623,9 @@ void ControlSession::incarnation_over(const std::string& why, ControlServer::Joi
       refuse(pending, "excluded", why);
     }
   }
+  joins_.clear();
+  stays_.clear();
+  credit(static_cast<std::uint32_t>(in_flight_messages_), in_flight_bytes_);
   pause(false);
 }
 

@@ -1,6 +1,7 @@
 // The requests of one client: checked, permitted, passed to the core, and answered when the core's effects say so.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -27,6 +28,10 @@ class ControlSession final : public ControlConnection::User {
     virtual void fill_status(pb::Status& status) = 0;
     virtual void start_watch(ControlSession& session) = 0;  ///< sends the present state
     virtual void output_queued(ControlSession& session) = 0;
+    virtual void later(core::Input input) = 0;  ///< to the core, in a turn of its own
+    /// For watchers; what waits for it is not dropped yet.
+    virtual void tell_slow(const ControlSession& session, core::GroupId group, std::string_view action) = 0;
+    virtual void watch_holds() = 0;  ///< check_holds() is due now and then
     virtual void closed(ControlSession& session) = 0;
 
    protected:
@@ -53,6 +58,19 @@ class ControlSession final : public ControlConnection::User {
   void pause(bool paused);
   void incarnation_over(const std::string& why, ControlServer::Joins joins);
 
+  // ---- groups it is in
+  /// Messages or a view of its group: not if it was dropped out of it.
+  void deliver(const SharedFrame& frame, const FrameTag& tag);
+  [[nodiscard]] bool hears(core::GroupId group) const;
+  void left(core::GroupId group);
+  /// Ends the connection when a group has waited for it too long. False: no group waits for it.
+  bool check_holds(std::chrono::steady_clock::time_point now);
+  /// Drops it out of the groups that it would rather lose than the connection. False: there are none.
+  bool relieve();
+  /// If it is behind: how far, without its name.
+  [[nodiscard]] std::optional<pb::ClientSlow> slowness() const;
+  [[nodiscard]] Waiting waiting(core::GroupId group) const { return connection_->waiting(group); }
+
   [[nodiscard]] core::ClientId id() const { return id_; }
   [[nodiscard]] ControlConnection& connection() { return *connection_; }
   [[nodiscard]] bool watching() const { return watching_; }
@@ -68,6 +86,18 @@ class ControlSession final : public ControlConnection::User {
     std::uint64_t id = 0;  ///< the client's, of the first message
     std::uint32_t count = 1;
     std::uint32_t unanswered = 1;
+    std::size_t bytes = 0;
+  };
+  /// What it chose when it joined a group, and whether it keeps up.
+  struct Stay {
+    std::string group;
+    pb::WhenSlow when_slow = pb::DISCONNECT;
+    std::size_t bytes = 0;  ///< its mark: more must not wait for it
+    std::size_t messages = 0;
+    std::chrono::milliseconds block{0};
+    bool held = false;  ///< the senders of the group wait for it
+    std::chrono::steady_clock::time_point since{};
+    bool gone = false;  ///< it has a gap: nothing more until it has left
   };
   using Unanswered = std::map<core::RequestId, Pending>;
 
@@ -75,7 +105,10 @@ class ControlSession final : public ControlConnection::User {
   void request(pb::Request& request) override;
   void batch(BatchRequest batch) override;
   void read_done() override { submit_collected(); }
-  [[nodiscard]] bool wants_input() const override { return !paused_ && unanswered_.size() < limits_.max_requests; }
+  [[nodiscard]] bool wants_input() const override {
+    return !paused_ && unanswered_.size() < limits_.max_requests && in_flight_bytes_ < limits_.max_unanswered &&
+           in_flight_messages_ < limits_.max_unanswered_messages;
+  }
   [[nodiscard]] bool idle() const override { return unanswered_.empty() && groups.empty() && !watching_; }
   void output_queued() override { home_.output_queued(*this); }
   void written(std::size_t left) override;
@@ -101,7 +134,14 @@ class ControlSession final : public ControlConnection::User {
   [[nodiscard]] bool fits(const std::string& content, std::uint64_t id);
   void submit(core::ClientSend send, std::uint64_t id, pb::Request::KindCase kind);
   void submit_collected();
-  core::RequestId expect(std::uint64_t id, pb::Request::KindCase kind, std::uint32_t count = 1);
+  core::RequestId expect(std::uint64_t id, pb::Request::KindCase kind, std::uint32_t count = 1, std::size_t bytes = 0);
+  [[nodiscard]] std::optional<Stay> stay_of(const pb::JoinRequest& join) const;
+  void release_groups();
+  bool keeps_up(core::GroupId group, Stay& stay, const FrameTag& tag);
+  void gap(core::GroupId group, Stay& stay, const FrameTag& next);
+  void charge(std::uint32_t messages, std::size_t bytes);
+  void credit(std::uint32_t messages, std::size_t bytes);
+  void tell_credit();
   void error(std::uint64_t id, std::string_view code, std::string message);
   void answer_sends(const Pending& pending, std::uint32_t offset, const core::SendOutcome& effect);
   void refuse(const Pending& pending, std::string_view code, const std::string& message);
@@ -115,6 +155,13 @@ class ControlSession final : public ControlConnection::User {
   Unanswered unanswered_;
   core::RequestId next_request_ = 1;
   std::size_t joining_ = 0;  ///< unanswered joins
+  std::map<core::RequestId, Stay> joins_;
+  std::map<core::GroupId, Stay> stays_;
+  std::size_t in_flight_messages_ = 0;  ///< sends without outcome
+  std::size_t in_flight_bytes_ = 0;
+  std::size_t told_messages_ = 0;  ///< last credit
+  std::size_t told_bytes_ = 0;
+  bool credit_asked_ = false;
   bool paused_ = false;
   bool watching_ = false;
   bool report_read_ = false;

@@ -27,6 +27,7 @@ _vsyncctl() {
       ;;
     --service) words="fifo causal total" ;;
     --wait) words="all majority first" ;;
+    --when-slow) words="disconnect block gap" ;;
     --timeout | --in-view | --name | --why | --grace | --group | --rate | --size | --duration) words="" ;;
     *)
       if [[ $current == -* ]]; then

@@ -62,6 +62,7 @@ const std::map<std::string, Player::Handler, std::less<>>& Player::handlers() {
       {"client-leave", &Player::client_leave},
       {"ask", &Player::ask},
       {"client-die", &Player::client_die},
+      {"client-hold", &Player::client_hold},
       {"submit", &Player::submit},
       {"load", &Player::load},
       {"run", &Player::run},
@@ -102,7 +103,7 @@ Outcome Player::finish() {
     check::safety(history, outcome.report);
     check::Ending ending;
     for (const auto host : world_->hosts()) {
-      if (settled_ && world_->running(host) && !world_->witness(host)) {
+      if (settled_ && world_->running(host) && !world_->witness(host) && world_->status(host).view) {
         ending.view = world_->status(host).view->id();
         ending.live.push_back(world_->pid(host));
       }
@@ -112,6 +113,7 @@ Outcome Player::finish() {
     if (settled_) {
       workload_->judge_states(outcome.report);
     }
+    check::nothing_held(history, ending, outcome.report);
     for (const auto& reason : world_->fatal()) {
       print("stopped: " + reason);
     }

@@ -72,6 +72,14 @@ std::string Player::client_die(Words words) {
   return "";
 }
 
+std::string Player::client_hold(Words words) {
+  if (words.size() < 3) {
+    return "client-hold HOST CLIENT GROUP [off]";
+  }
+  workload_->hold(static_cast<HostId>(number(words[0])), words[1], words[2], words.size() == 3);
+  return "";
+}
+
 std::string Player::submit(Words words) {
   const auto kind = words.size() < 2 ? std::nullopt : service(words[1]);
   if (!kind) {
@@ -135,6 +143,7 @@ std::string Player::load(Words words) {
     return "";
   }
   sim::Appetite appetite;
+  appetite.hold = 0;
   appetite.requests = static_cast<double>(number(words[0])) / 100;
   workload_->go(appetite);
   return "";

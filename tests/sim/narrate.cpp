@@ -123,6 +123,9 @@ struct EventText {
     return "group " + view.name + "/" + number(view.group) + " #" + number(view.number) + " " + members(view) +
            (view.without_state.empty() ? "" : ", " + number(view.without_state.size()) + " without state");
   }
+  std::string operator()(const trace::Hold& e) const {
+    return e.holders == 0 ? "releases group " + number(e.group) : "holds group " + number(e.group) + " for " + number(e.holders);
+  }
   std::string operator()(const trace::Fate& e) const {
     return "client " + number(e.client) + " request " + number(e.request) + (e.count > 1 ? "+" + number(e.count) : "") + ": " +
            std::string(to_string(e.outcome));

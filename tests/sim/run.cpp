@@ -290,6 +290,7 @@ void Run::judge() {
   check::safety(history, result_.report);
   if (result_.end == RunEnd::converged) {
     check::everything_delivered(history, ending_, result_.report);
+    check::nothing_held(history, ending_, result_.report);
     for (const auto& leader : workload_.leaders_without_lease()) {
       result_.report.violation("F10 the leader gets its lease", leader);
     }

@@ -81,6 +81,7 @@ void Workload::join(HostId host, const std::string& name, const std::string& gro
 void Workload::leave(HostId host, const std::string& name, const std::string& group) {
   auto& self = client(host, name);
   self.groups.erase(group);
+  self.held.erase(group);
   self.leased.erase(group);
   world_.request(host, ClientLeave{self.id, self.next++, group});
 }
@@ -122,6 +123,24 @@ void Workload::die(HostId host, const std::string& name) {
   }
 }
 
+void Workload::hold(HostId host, const std::string& name, const std::string& group, bool held) {
+  auto& self = client(host, name);
+  held ? static_cast<void>(self.held.insert(group)) : static_cast<void>(self.held.erase(group));
+  world_.request(host, ClientHold{self.id, self.ids[group], held});
+}
+
+/// Everybody reads again.
+void Workload::stop() {
+  running_ = false;
+  for (auto& [name, self] : clients_) {
+    for (const auto& group : std::set<std::string>(self.held)) {
+      if (world_.running(name.first)) {
+        hold(name.first, name.second, group, false);
+      }
+    }
+  }
+}
+
 // ---------------------------------------------------------------- at random
 
 void Workload::go() {
@@ -154,6 +173,9 @@ void Workload::act(HostId host) {
     JoinWish wish{total_only, wants(appetite_.lease), wants(appetite_.stability), {.wanted = rng.chance(appetite_.replica)}};
     wish.state.offer = rng.below(4);
     join(host, name, group, wish);
+  } else if (appetite_.hold > 0 &&
+             (self.held.contains(group) ? rng.chance(0.3) : self.groups.contains(group) && rng.chance(appetite_.hold))) {
+    hold(host, name, group, !self.held.contains(group));
   } else if (rng.chance(appetite_.leave) && self.groups.contains(group)) {
     leave(host, name, group);
   } else if (!self.paused) {
@@ -211,6 +233,7 @@ void Workload::effect(HostId host, const Effect& effect) {
     for (auto& [name, self] : clients_) {
       if (name.first == host) {
         self.tokens[installed->group_view->name] = installed->group_view->token;
+        self.ids[installed->group_view->name] = installed->group_view->group;
       }
     }
   }
@@ -274,6 +297,7 @@ void Workload::process_ended(HostId host, bool crashed) {
       self.leased.clear();
       self.joins.clear();
       self.tokens.clear();
+      self.held.clear();
       self.paused = false;
       self.replicas.clear();
     }

@@ -22,6 +22,7 @@ struct Appetite {
   double join = 0.06;  ///< shares of the requests; the rest are sends
   double leave = 0.02;
   double die = 0.005;
+  double hold = 0.02;       ///< a member does not keep up, or does again
   double large = 0.05;      ///< of the sends: larger than a run
   double batch = 0.2;       ///< of the sends: many messages at once
   double fenced = 0.1;      ///< of the sends: only in the group view known
@@ -48,7 +49,7 @@ class Workload : public Applications {
     appetite_ = appetite;
     go();
   }
-  void stop() { running_ = false; }
+  void stop();
 
   // ---- one request, also for scripts. The client comes to be when it is first used.
   struct JoinWish {
@@ -65,6 +66,8 @@ class Workload : public Applications {
   [[nodiscard]] core::ClientRef address(HostId host, const std::string& name) {
     return {world_.pid(host), client(host, name).id};
   }
+  /// It does not read what its group sends, or reads again.
+  void hold(HostId host, const std::string& name, const std::string& group, bool held);
 
   /// Who leads a group now, asked for its lease and has none.
   [[nodiscard]] std::vector<std::string> leaders_without_lease() const;
@@ -91,6 +94,8 @@ class Workload : public Applications {
     };
     std::map<core::RequestId, Joining> joins;  ///< under way
     std::map<std::string, std::uint64_t> tokens;
+    std::map<std::string, core::GroupId> ids;
+    std::set<std::string> held;
     bool paused = false;
     bool reading = false;                     ///< a ClientRead is on its way
     std::map<std::string, Replica> replicas;  ///< by group

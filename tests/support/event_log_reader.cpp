@@ -54,7 +54,8 @@ Enum word(const Json& json, Enum last) {
 }
 
 RunKind kind(const Json& json) {
-  constexpr std::array<std::string_view, 5> kWords{"data", "group_join", "group_leave", "group_flushed", "group_state"};
+  constexpr std::array<std::string_view, 6> kWords{"data",          "group_join",  "group_leave",
+                                                   "group_flushed", "group_state", "group_hold"};
   for (std::size_t i = 0; i < kWords.size(); ++i) {
     if (json.text() == kWords[i]) {
       return static_cast<RunKind>(i);
@@ -172,7 +173,7 @@ trace::Event group_install(const Json& event) {
   value.members = group_members(json["members"]);
   value.joined = group_members(json["joined"]);
   for (const auto& item : json["left"].items()) {
-    value.left.push_back({group_member(item["member"]), word(item["reason"], LeaveReason::no_state)});
+    value.left.push_back({group_member(item["member"]), word(item["reason"], LeaveReason::slow)});
   }
   value.transitional = group_members(json["transitional"]);
   value.without_state = group_members(json["without_state"]);
@@ -222,6 +223,13 @@ trace::Event deliver(const Json& json) {
   event.kind = kind(json["kind"]);
   get(json, "group", event.group);
   get(json, "content", event.content);
+  return event;
+}
+
+trace::Event hold(const Json& json) {
+  trace::Hold event;
+  get(json, "group", event.group);
+  get(json, "holders", event.holders);
   return event;
 }
 
@@ -293,6 +301,7 @@ Reader reader(const std::string& name) {
       {"send", send},
       {"deliver", deliver},
       {"group_install", group_install},
+      {"hold", hold},
       {"fate", fate},
       {"left", left},
       {"excluded", excluded},

@@ -109,8 +109,12 @@ void FakeDaemon::on(core::ClientLeave&& leave) {
     server->apply(core::RequestRefused{leave.client, leave.request, "no_such_group", "there is no group '" + leave.group + "'"});
     return;
   }
-  remove(groups_[leave.group], leave.client, core::LeaveReason::left);
+  remove(groups_[leave.group], leave.client, leave.reason);
   server->apply(core::RequestDone{leave.client, leave.request, nullptr});
+}
+
+void FakeDaemon::on(core::ClientHold&& hold) {
+  holds.push_back(hold);
 }
 
 void FakeDaemon::on(core::ClientGone&& client) {

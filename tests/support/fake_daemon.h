@@ -76,6 +76,7 @@ class FakeDaemon final : public io::ControlHandler {
   bool hold_joins = false;              ///< joins get no reply
   std::vector<core::ClientSend> sends;  ///< as they came
   std::vector<core::ClientId> gone;
+  std::vector<core::ClientHold> holds;
   std::vector<std::string> seeds;  ///< of cluster_join
   std::vector<core::AdminEvict> evictions;
   std::string level;
@@ -109,6 +110,7 @@ class FakeDaemon final : public io::ControlHandler {
   void on(core::ClientSend&& send);
   void ask(const core::ClientSend& send);
   void reply(const core::ClientSend& send);
+  void on(core::ClientHold&& hold);
   void on(core::ClientGone&& client);
   void on(core::ClientRead&& /*read*/) {}  // it gives no states
   void on(core::AdminEvict&& evict);

@@ -64,8 +64,21 @@ Slice encode_leave(LeaveReason reason) {
 std::optional<LeaveReason> decode_leave(std::string_view bytes) {
   Reader reader(bytes);
   const auto reason = static_cast<LeaveReason>(reader.value<std::uint8_t>());
-  const bool known = reason == LeaveReason::left || reason == LeaveReason::crashed || reason == LeaveReason::no_state;
+  const bool known = reason == LeaveReason::left || reason == LeaveReason::crashed || reason == LeaveReason::no_state ||
+                     reason == LeaveReason::slow;
   return reader.done() && known ? std::optional(reason) : std::nullopt;
+}
+
+Slice encode_hold(bool held) {
+  Writer writer;
+  writer.put(std::uint8_t{held});
+  return Slice::take(writer.take());
+}
+
+std::optional<bool> decode_hold(std::string_view bytes) {
+  Reader reader(bytes);
+  const auto held = reader.value<std::uint8_t>();
+  return reader.done() && held <= 1 ? std::optional(held == 1) : std::nullopt;
 }
 
 tl::expected<std::vector<Piece>, Refusal> cut_into_pieces(const ClientSend& send, const Limits& limits) {

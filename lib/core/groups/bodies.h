@@ -37,9 +37,13 @@ struct StateBody {
 [[nodiscard]] Slice encode(const StateBody& body);
 [[nodiscard]] std::optional<StateBody> decode_state(std::string_view bytes);
 
-/// Body of a group_leave run: left, crashed or no_state.
+/// Body of a group_leave run: left, crashed, no_state or slow.
 [[nodiscard]] Slice encode_leave(LeaveReason reason);
 [[nodiscard]] std::optional<LeaveReason> decode_leave(std::string_view bytes);
+
+/// Body of a group_hold run: the senders are held, or released.
+[[nodiscard]] Slice encode_hold(bool held);
+[[nodiscard]] std::optional<bool> decode_hold(std::string_view bytes);
 
 /// Why a request is refused, as in RequestRefused.
 struct Refusal {

@@ -95,6 +95,7 @@ void ClientQueues::rearrange(const GroupTable& table) {
 }
 
 /// G4: between its GFLUSHED and the next view a daemon binds nothing of the group. Joins and leaves are part of the flush.
+/// G10: nor while a member holds its senders.
 bool ClientQueues::blocked(const Client& client, const GroupTable& table) const {
   if (client.change) {
     return true;
@@ -103,7 +104,10 @@ bool ClientQueues::blocked(const Client& client, const GroupTable& table) const 
   if (send == nullptr || mutant(Mutant::group_send_while_flushing)) {
     return false;
   }
-  const auto waits = [&](const Group* group) { return group != nullptr && group->flushing() && group->daemons.contains(self_); };
+  const auto waits = [&](const Group* group) {
+    const bool held = group != nullptr && !group->holders.empty() && !mutant(Mutant::hold_ignored);
+    return held || (group != nullptr && group->flushing() && group->daemons.contains(self_));
+  };
   return waits(send->group != 0 ? table.find(send->group) : table.find(send->name)) ||
          (send->wish && std::ranges::any_of(send->wish->more_groups, [&](const auto& name) { return waits(table.find(name)); }));
 }

@@ -103,6 +103,20 @@ GroupTable::Change GroupTable::state_news(const Pid& daemon, ClientId client, Gr
   return group.state.needs_view() && !group.flushing() ? advance(group) : Change{id, false, nullptr};
 }
 
+bool GroupTable::hold(const Pid& daemon, ClientId client, GroupId id, bool held) {
+  const auto it = groups_.find(id);
+  if (it == groups_.end()) {
+    return false;
+  }
+  auto& group = it->second;
+  if (!held) {
+    return !mutant(Mutant::release_ignored) && group.holders.erase({daemon, client}) > 0;
+  }
+  const auto& members = group.view->members;
+  return std::any_of(members.begin(), members.end(), same_client(daemon, client)) &&
+         group.holders.insert({daemon, client}).second;
+}
+
 /// A change was added: G3 at once, G4 when all daemons with members have flushed.
 GroupTable::Change GroupTable::advance(Group& group) {
   const GroupId id = group.id;
@@ -151,6 +165,10 @@ GroupViewPtr GroupTable::install_group_view(Group& group) {
     }
   }
 
+  std::erase_if(group.holders, [&](const auto& holder) {
+    return !mutant(Mutant::hold_outlives_member) &&
+           std::none_of(view->members.begin(), view->members.end(), same_client(holder.first, holder.second));
+  });
   group.view = view;
   group.awaited.clear();
   group.totals = 0;

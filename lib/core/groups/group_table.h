@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/groups/bodies.h"
@@ -15,6 +16,8 @@
 #include "core/model/view.h"
 
 namespace vsync::core {
+
+using Holders = std::set<std::pair<Pid, ClientId>>;
 
 /// One group with its current view. While GFLUSHED are awaited it is flushing (G4).
 struct Group {
@@ -29,6 +32,8 @@ struct Group {
   std::vector<GroupMember> joining;     ///< changes for the next view
   std::vector<GroupDeparture> leaving;
   GroupState state;  ///< T1
+
+  Holders holders;  ///< G10: members for which the senders are held
 
   [[nodiscard]] bool flushing() const { return !awaited.empty(); }
   [[nodiscard]] bool has(const ClientRef& member) const;
@@ -53,6 +58,8 @@ class GroupTable {
   Change leave(const Pid& daemon, ClientId client, GroupId group, LeaveReason reason);
   Change flushed(const Pid& daemon, GroupId group);
   Change state_news(const Pid& daemon, ClientId client, GroupId group, const StateBody& body);
+  /// G10: a member does not keep up, or does again. False: nothing changed, at all daemons alike.
+  bool hold(const Pid& daemon, ClientId client, GroupId group, bool held);
   /// Places `count` delivered messages in the group's view; returns the position of the first. The group must exist.
   std::uint64_t place(GroupId group, const Pid& sender, Service service, std::uint32_t count);
 

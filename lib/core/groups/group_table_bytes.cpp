@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "core/groups/group_table.h"
 #include "core/groups/text.h"
+#include "core/model/mutant.h"
 
 namespace vsync::core {
 
@@ -13,7 +14,7 @@ namespace {
 constexpr std::uint8_t kFormat = 2;
 constexpr std::size_t kPidSize = 16;
 constexpr std::size_t kMemberSize = kPidSize + 8;  // at least: the name may be empty
-constexpr std::size_t kGroupSize = 107;            // at least
+constexpr std::size_t kGroupSize = 111;            // at least
 
 void write(Writer& out, const Pid& pid) {
   out.put(pid.node).put(pid.incarnation).put(pid.stint);
@@ -51,6 +52,11 @@ void write(Writer& out, const Group& group) {
     out.put(static_cast<std::uint8_t>(departure.reason));
   }
   group.state.save(out);
+  number(group.holders.size());
+  for (const auto& [pid, client] : group.holders) {
+    write(out, pid);
+    out.put(client);
+  }
 }
 
 Pid read_pid(Reader& in) {
@@ -109,6 +115,10 @@ Group read_group(Reader& in) {
   group.state = GroupState::load(in);
   std::copy_if(view->members.begin(), view->members.end(), std::back_inserter(view->without_state),
                [&](const GroupMember& member) { return group.state.waits(key_of(member)); });
+  for (auto n = read_count(in, kPidSize + 4); n > 0; --n) {
+    const auto pid = read_pid(in);
+    group.holders.insert({pid, in.value<std::uint32_t>()});
+  }
   view->group = group.id;
   view->name = group.name;
   view->view = view->token >> 32U;
@@ -132,11 +142,18 @@ bool members_are_sound(const Group& group) {
     }
   }
   for (const auto& departure : group.leaving) {
-    if (departure.reason > LeaveReason::no_state || members.erase(departure.member) == 0) {
+    if (departure.reason > LeaveReason::slow || members.erase(departure.member) == 0) {
       return false;
     }
   }
   return !group.view->members.empty() && group.state.sound(clients);
+}
+
+bool holders_are_members(const Group& group) {
+  return std::all_of(group.holders.begin(), group.holders.end(), [&](const auto& holder) {
+    return std::any_of(group.view->members.begin(), group.view->members.end(),
+                       [&](const GroupMember& m) { return m.pid == holder.first && m.client == holder.second; });
+  });
 }
 
 bool flush_is_sound(const Group& group) {
@@ -182,6 +199,11 @@ std::optional<GroupTable> GroupTable::load(std::string_view bytes) {
   if (!in.done() || table.installed_ >> 32U != 0 || table.save() != bytes) {
     return std::nullopt;
   }
+  for (auto& [id, group] : table.groups_) {
+    if (mutant(Mutant::hold_lost_at_join)) {
+      group.holders.clear();
+    }
+  }
   return table;
 }
 
@@ -190,7 +212,8 @@ bool GroupTable::add(Group group) {
   const bool numbered = group.id > 0 && group.id <= last_group_ && view.number > 0;
   const bool token_is_old = view.view < view_ || (view.view == view_ && (view.token & 0xffff'ffffU) <= installed_);
   const bool named = !group.name.empty() && valid_name(group.name) && names_.emplace(group.name, group.id).second;
-  if (!numbered || !token_is_old || !named || !members_are_sound(group) || !flush_is_sound(group)) {
+  if (!numbered || !token_is_old || !named || !members_are_sound(group) || !flush_is_sound(group) ||
+      !holders_are_members(group)) {
     return false;
   }
   return groups_.emplace(group.id, std::move(group)).second;

@@ -28,6 +28,8 @@ void Groups::deliver(const Pid& sender, const RunPtr& run, Effects& effects) {
   Placed placed;
   if (run->kind == RunKind::data) {
     placed = deliver_data(sender, run, effects);
+  } else if (run->kind == RunKind::group_hold) {
+    deliver_hold(sender, *run, effects);
   } else {
     deliver_change(sender, *run, effects);
   }
@@ -208,6 +210,7 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
     transfers_.refresh(view->group, nullptr, effects);
   }
   queues_.rearrange(table_);
+  tell_hold(view->group, effects);
   if (view->members.empty()) {
     fragments_.forget(view->group);
   }
@@ -278,6 +281,7 @@ void Groups::install(const View& view, Effects& effects) {
     group_view(installed, false, effects);
   }
   transfers_.forget_early();
+  tell_holds(effects);
 }
 
 bool Groups::load_table(std::string_view bytes) {

@@ -33,6 +33,7 @@ class Groups {
   void request(ClientSend send, Effects& effects);
   /// T1: answered when joiners have taken the piece.
   void request(ClientState piece, Effects& effects);
+  void request(ClientHold hold);
   /// G2: its groups are left in order after what it had sent; no more replies go to it.
   void client_gone(ClientId client, Effects& effects);
 
@@ -106,6 +107,8 @@ class Groups {
   void address(QueuedSend& send) const;
   template <typename Request>
   void submit(Request request, Effects& effects);
+  void release(ClientId client, GroupId group);
+  void prepare_hold(std::vector<Run>& runs);
   void prepare_turn(std::vector<Run>& runs, Effects& effects);
   bool prepare_fragment(const Client& client, QueuedSend& send, std::vector<Run>& runs);
   [[nodiscard]] Run run_of(const Client& client, const QueuedSend& send) const;
@@ -122,6 +125,9 @@ class Groups {
   Placed hand_over(const Pid& sender, const Run& run, const Envelope& envelope, Slice body, Effects& effects);
   std::uint64_t hand_to(const Group& group, const Pid& sender, const Run& run, const Envelope& envelope, const Slice& body,
                         Effects& effects);
+  void deliver_hold(const Pid& sender, const Run& run, Effects& effects);
+  void tell_hold(GroupId id, Effects& effects);
+  void tell_holds(Effects& effects);
   void deliver_change(const Pid& sender, const Run& run, Effects& effects);
   void own_delivered(const Run& run, const Placed& placed, Effects& effects);
   void group_view(const GroupViewPtr& view, bool ordered, Effects& effects);
@@ -151,13 +157,16 @@ class Groups {
   OpenRequests open_requests_;
   Reassembly fragments_;
   StateTransfers transfers_;
-  std::set<Pid> daemons_;                       // of the daemon view
-  std::set<GroupId> flush_due_;                 // G4: GFLUSHED to bind, before anything else
-  std::map<GroupId, std::vector<Held>> early_;  // of the next group view, until it is installed here
-  std::vector<OwnRun> prepared_;                // what next() returned and bound() was not told yet
-  std::deque<OwnRun> bound_;                    // own runs, undelivered, in seq order
-  std::deque<OwnRun> unstable_;                 // own fifo and causal runs, delivered, in seq order
-  Seq stable_ = 0;                              // own stream
+  std::set<Pid> daemons_;                           // of the daemon view
+  std::set<GroupId> flush_due_;                     // G4: GFLUSHED to bind, before anything else
+  std::deque<ClientHold> holds_due_;                // G10: to bind next
+  std::set<std::pair<ClientId, GroupId>> holding_;  // G10: own clients, as asked for
+  std::map<GroupId, Holders> told_holds_;           // G10: as the shell knows them
+  std::map<GroupId, std::vector<Held>> early_;      // of the next group view, until it is installed here
+  std::vector<OwnRun> prepared_;                    // what next() returned and bound() was not told yet
+  std::deque<OwnRun> bound_;                        // own runs, undelivered, in seq order
+  std::deque<OwnRun> unstable_;                     // own fifo and causal runs, delivered, in seq order
+  Seq stable_ = 0;                                  // own stream
   std::uint64_t ignored_ = 0;
 };
 

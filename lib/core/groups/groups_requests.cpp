@@ -51,6 +51,9 @@ void Groups::request(ClientLeave leave, Effects& effects) {
     return;
   }
   give_up_lease(queues_.open(leave.client), leave.group);
+  if (const auto* group = table_.find(leave.group); group != nullptr) {
+    release(leave.client, group->id);
+  }
   submit(std::move(leave), effects);
 }
 
@@ -119,6 +122,9 @@ void Groups::client_gone(ClientId id, Effects& effects) {
     return;
   }
   client->gone = true;
+  for (const auto group : client->groups) {
+    release(id, group);
+  }
   leases_.gone(id);
   stability_.gone(id);
   open_requests_.gone(id);
@@ -208,7 +214,7 @@ std::optional<Refusal> Groups::refusal(const Client& client, const QueuedSend& s
 // ---------------------------------------------------------------- binding
 
 bool Groups::ready() const {
-  return !flush_due_.empty() || transfers_.has_statement() || queues_.ready();
+  return !flush_due_.empty() || !holds_due_.empty() || transfers_.has_statement() || queues_.ready();
 }
 
 std::vector<Run> Groups::next(Effects& effects) {
@@ -219,6 +225,9 @@ std::vector<Run> Groups::next(Effects& effects) {
     run.group = *flush_due_.begin();
     flush_due_.erase(flush_due_.begin());
     add(std::move(run), 0, 0, runs);
+  }
+  if (runs.empty() && !holds_due_.empty()) {
+    prepare_hold(runs);
   }
   while (runs.empty() && transfers_.has_statement()) {
     prepare(transfers_.take_statement(), runs);
@@ -331,7 +340,7 @@ void Groups::prepare(Client& client, const ClientLeave& leave, std::vector<Run>&
   Run run;
   run.kind = RunKind::group_leave;
   run.group = table_.find(leave.group)->id;
-  run.body = encode_leave(LeaveReason::left);
+  run.body = encode_leave(leave.reason);
   prepare_change(client, leave.request, std::move(run), runs);
 }
 
@@ -450,8 +459,8 @@ std::size_t Groups::queued() const {
 }
 
 bool Groups::idle() const {
-  return queues_.empty() && flush_due_.empty() && !transfers_.has_statement() && prepared_.empty() && bound_.empty() &&
-         unstable_.empty() && !queues_.changing();
+  return queues_.empty() && flush_due_.empty() && holds_due_.empty() && !transfers_.has_statement() && prepared_.empty() &&
+         bound_.empty() && unstable_.empty() && !queues_.changing();
 }
 
 void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
@@ -470,6 +479,7 @@ void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
   prepared_.clear();
   flush_due_.clear();
   transfers_.excluded(effects);
+  holds_due_.clear();
   for (auto& [id, client] : queues_.clients()) {
     exclude(client, effects);
   }

@@ -164,6 +164,13 @@ struct RequestRefused {
   std::string message;
 };
 
+/// G10: the members for which the group's senders are held, everywhere, changed. Empty: it flows.
+struct GroupHeld {
+  GroupId group = 0;
+  std::string name;  ///< empty: the group is gone
+  std::vector<GroupMember> by;
+};
+
 /// Stop or resume reading this client's requests (R7).
 struct PauseClient {
   ClientId client = 0;
@@ -236,7 +243,7 @@ struct Trace {
 
 using Effect = std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled,
                             DeliverMessages, StateRequested, StateArrived, ClientDismissed, SendOutcome, RequestAnswered,
-                            StableReached, RequestDone, RequestRefused, PauseClient, LeaseGranted, QuorumChanged,
+                            StableReached, RequestDone, RequestRefused, PauseClient, GroupHeld, LeaseGranted, QuorumChanged,
                             SuspicionChanged, MemberSlow, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
 
 /// Reused from step to step by the shell.

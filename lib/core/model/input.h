@@ -70,10 +70,12 @@ struct ClientJoin {
   bool stability = false;  ///< G9: tell it how far the group's messages are held by all
 };
 
+/// request 0: nobody asked for it (reason `slow`).
 struct ClientLeave {
   ClientId client = 0;
   RequestId request = 0;
   std::string group;
+  LeaveReason reason = LeaveReason::left;
 };
 
 /// G6-G8: what a send wants beyond "to all members of one group".
@@ -114,6 +116,13 @@ struct ClientRead {
   ClientId client = 0;
 };
 
+/// G10: this member does not keep up: nobody sends to its group from here on, or anybody again.
+struct ClientHold {
+  ClientId client = 0;
+  GroupId group = 0;
+  bool held = false;
+};
+
 struct ClientGone {
   ClientId client = 0;
 };
@@ -145,7 +154,7 @@ struct AdminColdStart {
 };
 
 using Input = std::variant<Tick, EndOfTurn, FrameReceived, DatagramReceived, LinkOpened, LinkClosed, PeerGone, SeedsTried,
-                           Persisted, PersistFailed, ClientJoin, ClientLeave, ClientSend, ClientState, ClientRead, ClientGone,
-                           AdminJoin, AdminLeave, AdminEvict, AdminColdStart>;
+                           Persisted, PersistFailed, ClientJoin, ClientLeave, ClientSend, ClientState, ClientRead, ClientHold,
+                           ClientGone, AdminJoin, AdminLeave, AdminEvict, AdminColdStart>;
 
 }  // namespace vsync::core

@@ -45,6 +45,11 @@ namespace vsync::core {
   X(group_send_while_flushing, "G4: messages are bound while the group is flushing")                   \
   X(ghost_member, "G2: clients of an excluded daemon stay in their groups")                            \
   X(token_not_increasing, "C4: the token restarts with every view")                                    \
+  X(hold_ignored, "G10: a daemon sends to a group that is held")                                       \
+  X(hold_of_the_dead, "G10: the leave of a client waits for the group that it holds")                  \
+  X(hold_outlives_member, "G10: a group stays held for a member that is gone")                         \
+  X(hold_lost_at_join, "G10: a joiner is not told which groups are held")                              \
+  X(release_ignored, "G10: a member that reads again does not release its group")                      \
   X(fragments_survive, "V11: partial fragments are kept across a view change")                         \
   X(large_goes_on, "V11: a large message goes on in the next view where it stopped in the old one")    \
   X(resume_from_zero, "R9: LINKUP re-sends from the wrong place")                                      \

@@ -78,6 +78,12 @@ struct LeaseReleased {
   Time at{};
 };
 
+/// G10: so many members of the group hold its senders.
+struct Hold {
+  GroupId group = 0;
+  std::uint32_t holders = 0;
+};
+
 /// C1: what the client was told. `view` and `first` name the binding, 0 if it was never bound.
 struct Fate {
   ClientId client = 0;
@@ -134,7 +140,7 @@ struct Step {
   std::uint64_t amount = 1;
 };
 
-using Event = std::variant<Start, Install, Submit, Send, Deliver, GroupInstall, Fate, Left, Excluded, Suspected, Unsuspected,
-                           Promised, ValueAccepted, Decided, Step, LeaseGranted, LeaseReleased>;
+using Event = std::variant<Start, Install, Submit, Send, Deliver, GroupInstall, Hold, Fate, Left, Excluded, Suspected,
+                           Unsuspected, Promised, ValueAccepted, Decided, Step, LeaseGranted, LeaseReleased>;
 
 }  // namespace vsync::core::trace

@@ -20,8 +20,8 @@ std::string_view to_string(Evidence evidence) {
   return name_of(evidence, std::array<std::string_view, 5>{"none", "link", "soft", "firm", "hard"});
 }
 std::string_view to_string(LeaveReason reason) {
-  return name_of(reason,
-                 std::array<std::string_view, 7>{"left", "crashed", "silent", "evicted", "replaced", "unreachable", "no_state"});
+  return name_of(reason, std::array<std::string_view, 8>{"left", "crashed", "silent", "evicted", "replaced", "unreachable",
+                                                         "no_state", "slow"});
 }
 std::string_view to_string(Role role) {
   return name_of(role, std::array<std::string_view, 6>{"out", "joining", "member", "wedged", "left", "witness"});

@@ -68,8 +68,8 @@ enum class Service : std::uint8_t { fifo, causal, total };
 enum class Evidence : std::uint8_t { none, link, soft, firm, hard };
 
 /// Why a member is in no later view (LeaveReason `crashed` covers HARD and FIRM, `silent` covers SOFT).
-/// no_state: a group's member that could not get the group's state (T2); never of a daemon.
-enum class LeaveReason : std::uint8_t { left, crashed, silent, evicted, replaced, unreachable, no_state };
+/// Of a group's members only: no_state could not get the group's state (T2); slow did not read, and its daemon dropped it.
+enum class LeaveReason : std::uint8_t { left, crashed, silent, evicted, replaced, unreachable, no_state, slow };
 
 enum class QuorumPolicy : std::uint8_t { dynamic, fixed };  ///< `fixed` is called "static" in the configuration
 enum class ColdStart : std::uint8_t { wait_all, quorum, manual };

@@ -228,6 +228,12 @@ void Node::Impl::on(ClientRead& input) {
   groups_.transfers().read(input.client, *effects_);
 }
 
+void Node::Impl::on(ClientHold& input) {
+  if (!config_.self.witness) {
+    groups_.request(input);
+  }
+}
+
 void Node::Impl::on(ClientGone& input) {
   groups_.client_gone(input.client, *effects_);
 }

@@ -80,6 +80,7 @@ class Node::Impl final : public MembershipHost {
   void on(ClientSend& input);
   void on(ClientState& input);
   void on(ClientRead& input);
+  void on(ClientHold& input);
   void on(ClientGone& input);
   void on(AdminJoin& input);
   void on(AdminLeave& input);

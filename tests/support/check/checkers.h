@@ -28,6 +28,8 @@ void several_groups(const History& history, Report& report);  ///< G6: one place
 void stability(const History& history, Report& report);       ///< G9: what was told to be stable is at all who go on
 void told_truly(const History& history, Report& report);      ///< G7, G8: what the simulator's applications found wrong
 
+void holds(const History& history, Report& report);  ///< G10: nobody sends to a group that is held
+
 /// All of the above.
 void safety(const History& history, Report& report);
 
@@ -38,6 +40,7 @@ struct Ending {
 };
 void everything_delivered(const History& history, const Ending& ending, Report& report);  ///< L3
 void everything_answered(const History& history, const Ending& ending, Report& report);   ///< C1: one outcome per request
+void nothing_held(const History& history, const Ending& ending, Report& report);          ///< G10: no group waits for ever
 void nothing_suspected(const History& history, Report& report);                           ///< L4 L7: for runs without faults
 
 }  // namespace vsync::check

@@ -18,6 +18,7 @@ void safety(const History& history, Report& report) {
   group_views(history, report);
   group_messages(history, report);
   receipts(history, report);
+  holds(history, report);
   leases(history, report);
   states(history, report);
   several_groups(history, report);

@@ -51,6 +51,7 @@ std::vector<trace::Event> one_of_each() {
           trace::Send{4, 5, 6, 7, 8, Service::causal, RunKind::data, 9, 10, 11, {1, 2, 3}},
           trace::Deliver{4, {1, 2, 0}, 5, 6, Service::fifo, RunKind::group_flushed, 9, 10},
           trace::GroupInstall{some_group_view()},
+          trace::Hold{4, 5},
           trace::Fate{1, 2, 3, 4, 5, Outcome::not_delivered},
           trace::LeaseGranted{"a\\b", 5, 18446744073709551615U, Time(1), Time(9223372036854775807)},
           trace::LeaseReleased{"g", 5, Time(7)},

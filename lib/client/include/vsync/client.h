@@ -250,6 +250,22 @@ struct Sent {
   std::string code;            ///< why not delivered, when known
 };
 
+/// The place in a group from which on this client has not read.
+struct Gap {
+  std::string group;
+  std::uint64_t view = 0;   ///< of the first message that it does not get: daemon view,
+  std::uint64_t token = 0;  ///< token of the group view,
+  Service service = Service::total;
+  std::uint64_t position = 0;  ///< and position
+  std::uint64_t missed = 0;    ///< messages that waited for it and were let go
+};
+
+/// What may be sent before sending waits.
+struct Credit {
+  std::size_t bytes = 0;
+  std::size_t messages = 0;
+};
+
 /// What happens to a client. Override what you need.
 class VSYNC_API Handler {
  public:
@@ -275,6 +291,11 @@ class VSYNC_API Handler {
   virtual void on_state(const StatePiece& piece);
   /// In the group no more: the daemon was excluded, or the connection is lost. With Options::rejoin a view follows by itself.
   virtual void on_excluded(std::string_view group, std::string_view why);
+  /// With JoinOptions::when_slow gap: in the group no more, as the others see it. With Options::rejoin a view follows by itself,
+  /// and what was sent between is never delivered here.
+  virtual void on_gap(const Gap& gap);
+  /// try_post() said would_block, and now there is room.
+  virtual void on_writable();
   /// The connection to the daemon came or went.
   virtual void on_connection(bool up, std::string_view why);
 
@@ -298,6 +319,13 @@ struct Options {
   std::size_t batch = std::size_t{64} << 10U;          ///< bytes of messages that travel in one frame
 };
 
+/// What is done with this member when it does not read as fast as the group sends: when more waits for it than its mark.
+enum class WhenSlow : std::uint8_t {
+  disconnect,  ///< the connection ends
+  block,  ///< the senders of the group wait, everywhere, until it has read half of it or `block_for` is over: then disconnect
+  gap,    ///< it is dropped out of the group and told where (on_gap)
+};
+
 struct JoinOptions {
   std::string member_name = {};
   bool total_only = false;     ///< the group refuses fifo and causal; joins are faster
@@ -306,6 +334,10 @@ struct JoinOptions {
   std::uint64_t offer = 0;     ///< how new the checkpoint is that it has itself: when nobody has the state, the newest wins
   std::uint32_t replicas = 1;  ///< and then, waits until so many members that want the state are there
   bool stability = false;      ///< be told how far messages are stable: on_stable
+  WhenSlow when_slow = WhenSlow::disconnect;
+  std::chrono::milliseconds block_for{0};  ///< 0: 10 s
+  std::uint64_t backlog_bytes = 0;         ///< its mark, without the largest message that waits; 0: a default of the daemon
+  std::uint64_t backlog_messages = 0;
 };
 
 struct SendOptions {
@@ -379,6 +411,9 @@ class VSYNC_API Client {
   /// Waits until every message accepted so far has its outcome.
   Expected<Done> flush(std::optional<Milliseconds> timeout = {});
   [[nodiscard]] std::size_t unanswered_bytes() const;
+  /// What may be sent now: Options::max_unanswered, or less when the daemon takes less, without what has no outcome yet. One
+  /// message may always be under way, however large.
+  [[nodiscard]] Credit credit() const;
 
   /// From now on, across reconnections, the handler hears of the cluster and of all groups; first of the present state.
   Expected<Done> watch(std::optional<Milliseconds> timeout = {});

@@ -1,0 +1,89 @@
+// G10: groups whose senders wait for a member that does not keep up.
+#include <utility>
+
+#include "core/groups/groups.h"
+#include "core/model/mutant.h"
+
+namespace vsync::core {
+
+void Groups::request(ClientHold hold) {
+  if (hold.held && queues_.alive(hold.client) == nullptr) {
+    return;
+  }
+  const bool changed =
+      hold.held ? holding_.insert({hold.client, hold.group}).second : holding_.erase({hold.client, hold.group}) > 0;
+  if (changed) {
+    holds_due_.push_back(hold);
+  }
+}
+
+/// Its leave stands behind what it has sent, perhaps to the group that it holds: whoever goes holds nobody.
+void Groups::release(ClientId client, GroupId group) {
+  if (!mutant(Mutant::hold_of_the_dead)) {
+    request(ClientHold{client, group, false});
+  }
+}
+
+void Groups::prepare_hold(std::vector<Run>& runs) {
+  const auto hold = holds_due_.front();
+  holds_due_.pop_front();
+  Run run;
+  run.kind = RunKind::group_hold;
+  run.group = hold.group;
+  run.client = hold.client;
+  run.body = encode_hold(hold.held);
+  add(std::move(run), 0, 0, runs);
+}
+
+/// Whoever is no member any more holds nobody: that one is ignored, here as everywhere.
+void Groups::deliver_hold(const Pid& sender, const Run& run, Effects& effects) {
+  const auto held = decode_hold(run.body.view());
+  if (!held) {
+    ++ignored_;
+  } else if (table_.hold(sender, run.client, run.group, *held)) {
+    queues_.rearrange(table_);
+    tell_hold(run.group, effects);
+  }
+}
+
+void Groups::tell_hold(GroupId id, Effects& effects) {
+  const auto* group = table_.find(id);
+  const auto holders = group != nullptr ? group->holders : Holders{};
+  const auto told = told_holds_.find(id);
+  if (told == told_holds_.end() ? holders.empty() : told->second == holders) {
+    return;
+  }
+  GroupHeld effect{id, group != nullptr ? group->name : std::string(), {}};
+  for (const auto& [pid, client] : holders) {
+    for (const auto& member : group->view->members) {
+      if (member.pid == pid && member.client == client) {
+        effect.by.push_back(member);
+      }
+    }
+  }
+  if (trace_) {
+    effects.push_back(Trace{trace::Hold{id, static_cast<std::uint32_t>(holders.size())}});
+  }
+  effects.push_back(std::move(effect));
+  if (holders.empty()) {
+    told_holds_.erase(id);
+  } else {
+    told_holds_[id] = holders;
+  }
+}
+
+/// After a view: a joiner has a table that it was not told of, and a cold view has none.
+void Groups::tell_holds(Effects& effects) {
+  std::set<GroupId> ids;
+  for (const auto& [id, holders] : told_holds_) {
+    ids.insert(id);
+  }
+  for (const auto& [name, id] : table_.names()) {
+    ids.insert(id);
+  }
+  for (const auto id : ids) {
+    tell_hold(id, effects);
+  }
+}
+
+}  // namespace vsync::core

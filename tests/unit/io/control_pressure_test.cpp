@@ -1,0 +1,188 @@
+// Members that do not read: gap, block, disconnect; and credit for those who send.
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "unit/io/control_fixture.h"
+
+using namespace vsync;
+using namespace vsync::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr std::size_t kMark = 300'000;
+
+pb::Request slow_join(pb::WhenSlow when_slow, std::uint32_t block_ms = 0) {
+  auto made = join(1, "g");
+  made.mutable_join()->set_when_slow(when_slow);
+  made.mutable_join()->set_block_ms(block_ms);
+  made.mutable_join()->set_backlog_bytes(kMark);
+  return made;
+}
+
+void enter(RawClient& client, const pb::Request& request) {
+  client.frame(request);
+  REQUIRE(client.read_frame()->event().has_group_view());
+  REQUIRE(client.read_frame()->has_join());
+}
+
+/// Messages 1, 2, … of 10,000 bytes, until `enough`.
+template <typename Enough>
+int flood(Fixture& fixture, Enough enough) {
+  for (int sent = 1; sent <= 1000; ++sent) {
+    const bool done = fixture.daemon.run([&](FakeDaemon& fake) {
+      fake.deliver("g", body_of({std::to_string(sent) + std::string(10'000, ' ')}), 1, true);
+      return enough(fake);
+    });
+    if (done) {
+      return sent;
+    }
+  }
+  FAIL("nothing happens");
+  return 0;
+}
+
+template <typename Condition>
+bool comes(Fixture& fixture, Condition condition) {
+  for (int i = 0; i < 100'000; ++i) {
+    if (fixture.daemon.run(condition)) {
+      return true;
+    }
+    std::this_thread::yield();
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("gap: a member that does not read leaves, is told from where on, and may come again") {
+  Fixture fixture;
+  RawClient slow(fixture.path);
+  RawClient watcher(fixture.path);
+  enter(slow, slow_join(pb::GAP));
+  watcher.line(R"({"watch":{}})");
+  const auto told = [&](const std::string& text) {
+    for (auto line = watcher.read_line(); line; line = watcher.read_line()) {
+      if (line->find(text) != std::string::npos) {
+        return true;
+      }
+    }
+    return false;
+  };
+  int delivered = 0;
+  std::thread feeder([&] {
+    for (; delivered < 200; ++delivered) {
+      fixture.daemon.run([&](FakeDaemon& fake) {
+        fake.deliver("g", body_of({std::to_string(delivered + 1) + std::string(10'000, ' ')}), 1, true);
+      });
+    }
+  });
+  CHECK(told(R"("action":"gap")"));
+  CHECK(told(R"("reason":"slow")"));
+  feeder.join();
+  std::uint64_t last = 0;
+  std::optional<pb::GapEvent> gap;
+  while (!gap) {
+    const auto reply = slow.read_frame();
+    REQUIRE(reply);
+    if (reply->event().has_gap()) {
+      gap = reply->event().gap();
+    } else if (reply->event().has_message_batch()) {
+      CHECK(reply->event().message_batch().position() == last + 1);
+      last = reply->event().message_batch().position();
+    }
+  }
+  CHECK(gap->group() == "g");
+  CHECK(gap->position() == last + 1);
+  CHECK(gap->missed() > 0);
+  auto again = slow_join(pb::GAP);
+  again.set_id(2);
+  enter(slow, again);
+}
+
+TEST_CASE("block: a member that does not read holds its group, and releases it when it has read") {
+  Fixture fixture;
+  RawClient slow(fixture.path);
+  enter(slow, slow_join(pb::BLOCK, 600'000));
+  const int sent = flood(fixture, [](FakeDaemon& fake) { return !fake.holds.empty(); });
+  CHECK(fixture.daemon.run([](FakeDaemon& fake) { return fake.holds.front().held && fake.holds.front().group == 1; }));
+  RawClient status(fixture.path);
+  status.line(R"({"status":{}})");
+  CHECK_THAT(status.read_line().value(), Contains(R"("action":"held")"));
+  for (int i = 0; i < sent; ++i) {
+    REQUIRE(slow.read_frame()->event().has_message_batch());
+  }
+  CHECK(comes(fixture, [](FakeDaemon& fake) { return fake.holds.size() == 2 && !fake.holds.back().held; }));
+}
+
+TEST_CASE("block: the group waits no longer than the member may be waited for") {
+  Fixture fixture;
+  RawClient slow(fixture.path);
+  RawClient watcher(fixture.path);
+  enter(slow, slow_join(pb::BLOCK, 1));
+  watcher.line(R"({"watch":{}})");
+  flood(fixture, [](FakeDaemon& fake) { return !fake.holds.empty(); });
+  for (auto line = watcher.read_line(); line && line->find(R"("action":"disconnected")") == std::string::npos;) {
+    line = watcher.read_line();
+    REQUIRE(line);
+  }
+  std::optional<pb::Reply> last;
+  while (auto reply = slow.read_frame()) {
+    last = reply;
+  }
+  CHECK_THAT(last.value().event().closing().why(), Contains("has waited 1 ms for you"));
+}
+
+TEST_CASE("disconnect: at the mark that it named itself") {
+  Fixture fixture;
+  RawClient slow(fixture.path);
+  enter(slow, slow_join(pb::DISCONNECT));
+  flood(fixture, [count = 0](FakeDaemon&) mutable { return ++count == 200; });  // 2 MB: the mark, and what the kernel takes
+  std::optional<pb::Reply> last;
+  while (auto reply = slow.read_frame()) {
+    last = reply;
+  }
+  CHECK_THAT(last.value().event().closing().why(), Contains("of group g are waiting for you"));
+}
+
+TEST_CASE("a when_slow that is not known is refused") {
+  Fixture fixture;
+  RawClient client(fixture.path);
+  client.frame(slow_join(static_cast<pb::WhenSlow>(7)));
+  CHECK(client.read_frame()->error().code() == "bad_request");
+}
+
+TEST_CASE("credit: who asks is told what may be sent, and is not read beyond it") {
+  TempDir dir;
+  auto options = options_at(dir.file("s"));
+  options.limits.max_unanswered = 80'000;
+  FakeDaemon daemon(options);
+  RawClient client(dir.file("s"));
+  auto hello = request(1);
+  hello.mutable_hello()->set_credit(true);
+  client.frame(hello);
+  CHECK(client.read_frame()->hello().max_unanswered() == 80'000);
+  CHECK(client.read_frame()->event().credit().bytes() == 80'000);
+  join(client, "g");
+  daemon.run([](FakeDaemon& fake) { fake.hold_sends = true; });
+  for (std::uint64_t id = 10; id < 20; ++id) {
+    auto send = request(id);
+    send.mutable_send_batch()->set_group("g");
+    send.mutable_send_batch()->set_count(1);
+    send.mutable_send_batch()->set_body(body_of({std::string(20'000 - 4, 'x')}));
+    client.frame(send);
+  }
+  for (const std::uint64_t left : {60'000U, 40'000U, 20'000U, 0U}) {
+    CHECK(client.read_frame()->event().credit().bytes() == left);
+  }
+  CHECK(daemon.run([](FakeDaemon& fake) { return fake.sends.size(); }) == 4);
+  daemon.run([](FakeDaemon& fake) { fake.release_sends(); });
+  int outcomes = 0;
+  std::uint64_t credit = 0;
+  while (outcomes < 10 || credit < 80'000) {
+    const auto reply = client.read_frame();
+    REQUIRE(reply);
+    outcomes += reply->has_send_batch() ? 1 : 0;
+    credit = reply->event().has_credit() ? reply->event().credit().bytes() : credit;
+  }
+}
