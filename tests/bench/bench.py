@@ -15,9 +15,9 @@ import report
 from network import Network, require_root
 from report import BUSY
 from results import Results
-from support.cluster import BUILD, cpu_seconds
+from support.cluster import BUILD
 from support.waiting import Timeout, pause
-from systems import BareTcp, ClientFailed, Corosync, Vsync, await_views, groups, memory_mib
+from systems import BareTcp, ClientFailed, Corosync, Vsync, await_views, cpu_seconds, groups, memory_mib
 
 ONE, ALL = (1,), (1, 2, 3)
 # Bytes, messages in all. One run stays below what a daemon keeps for a client that lags behind: on a busy machine a client may

@@ -18,6 +18,11 @@ LIMIT = 60  # seconds for one run
 groups = (f"bench-{number}" for number in itertools.count(1))
 
 
+def cpu_seconds(pid):
+    """Time that all threads of the process have run."""
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
+
+
 def memory_mib(pid, what="VmHWM"):
     """VmHWM: the most that was resident so far; VmRSS: now."""
     return int(re.search(rf"{what}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / 1024

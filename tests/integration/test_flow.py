@@ -126,18 +126,29 @@ class SlowReceiver(unittest.TestCase):
 
 
 class BusyPoll(unittest.TestCase):
-    AWAKE = 0.2  # seconds of a processor; a daemon that sleeps between its heartbeats takes a minute for them
+    LOOKS = 20  # one after the other, 5 ms apart, at which the daemon was awake
 
     def test_after_a_message_the_daemons_stay_awake_and_then_sleep_again(self):
         with Cluster(2, settings=("--busy-poll", "1s")) as cluster:
             client = cluster.connect(1)
             client.join("awake")
             for node in (1, 2):
-                used = cluster[node].cpu_seconds()
-                self.assertEqual(client.send("awake", "wake up")["outcome"], "delivered")
-                wait_until(f"n{node} looks for the next message", lambda: cluster[node].cpu_seconds() > used + self.AWAKE)
+                wait_until(f"n{node} stays awake", self.stays_awake(cluster[node], client), every=0.005)
             for node in (1, 2):
-                wait_until(f"n{node} sleeps", lambda: cluster[node].sleeps())
+                wait_until(f"n{node} sleeps", cluster[node].sleeps)
+
+    def stays_awake(self, daemon, client):
+        """Wakes it by a message whenever it sleeps: one that is not busy polling sleeps again by the next look."""
+        awake = 0
+
+        def looked():
+            nonlocal awake
+            awake = 0 if daemon.sleeps() else awake + 1
+            if awake == 0:
+                self.assertEqual(client.send("awake", "wake up")["outcome"], "delivered")
+            return awake == self.LOOKS
+
+        return looked
 
 
 if __name__ == "__main__":

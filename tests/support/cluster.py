@@ -38,11 +38,6 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(prctl_set_pdeathsig, signal.SIGKILL)
 
 
-def cpu_seconds(pid):
-    """Time that all threads of the process have run."""
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
-
-
 class Daemon:
     """One node: its settings, its directory, and the process when it runs."""
 
@@ -116,9 +111,6 @@ class Daemon:
         if not status or status.get("state") != "member":
             return []
         return [m["name"] for m in status.get("members", [])]
-
-    def cpu_seconds(self):
-        return cpu_seconds(self.pid)
 
     def sleeps(self):
         return "State:\tS" in Path(f"/proc/{self.pid}/status").read_text()
