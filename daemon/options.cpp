@@ -70,7 +70,10 @@ Result<void> set_times(core::Limits& limits, const Settings& settings) {
     return fail("suspect-after (" + settings.text("suspect-after") + ") must be at least twice heartbeat-interval (" +
                 settings.text("heartbeat-interval") + "), and that at least 1ms");
   }
-  const auto lease = duration_of(settings, "lease");
+  auto lease = duration_of(settings, "lease");
+  if (!settings.given("lease")) {
+    lease = std::max<microseconds>(lease, 3 * heartbeat);  // it is renewed by heartbeats
+  }
   if (lease < 3 * heartbeat || lease > minutes(10)) {
     return fail("lease: '" + settings.text("lease") + "' is not within 3 times heartbeat-interval and 10min");
   }

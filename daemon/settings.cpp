@@ -158,8 +158,10 @@ constexpr std::array kDefinitions{
                "silence after which a host is suspected; 200ms to 60s, at least 2 heartbeat intervals, better 5"},
     Definition{"link-flap-max", "", Kind::value, "10", flaps,
                "breaks of the connection to one host in a minute before it counts as not reachable from here; 0 = never"},
-    Definition{"lease", "", Kind::value, "700ms", duration,
-               "how long the leader of a group may act without asking; equal in the whole cluster"},
+    Definition{
+        "lease", "", Kind::value, "700ms", duration,
+        "how long the leader of a group may act without asking; equal in the whole cluster (default: 700ms, or 3 heartbeat "
+        "intervals if that is more)"},
     Definition{"quorum", "", Kind::value, "dynamic", quorum, "dynamic or static"},
     Definition{"voter", "", Kind::list, "", node_id,
                "node id of a voter, with quorum static; may be repeated (default: all lines of the hosts file)"},

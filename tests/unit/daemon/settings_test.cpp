@@ -157,6 +157,13 @@ TEST_CASE("several event logs, each with a format of its own") {
   CHECK(options_of({"--event-log", "events"}).event_logs.front().format == Format::json);
 }
 
+TEST_CASE("a lease lasts for three heartbeats") {
+  CHECK(options_of({}).limits.lease == std::chrono::milliseconds(700));
+  CHECK(options_of({"--suspect-after", "2200ms", "--heartbeat-interval", "1100ms"}).limits.lease ==
+        std::chrono::milliseconds(3300));
+  CHECK(options_of({"--lease", "2s"}).limits.lease == std::chrono::seconds(2));
+}
+
 TEST_CASE("settings that contradict each other are refused") {
   CHECK(why_refused({"--lease", "200ms"}).find("lease: '200ms' is not within") != std::string::npos);
   CHECK(why_refused({"--suspect-after", "200ms", "--heartbeat-interval", "150ms"}).find("heartbeat-interval") !=
