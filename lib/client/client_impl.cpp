@@ -93,38 +93,19 @@ void Client::Impl::attempt() {
     watch.mutable_watch();
     socket_.append(watch);
   }
+  if (session_.id != 0) {
+    send_session();
+  }
   for (auto& [name, group] : groups_) {
     send_join(name, group);
   }
 }
 
-void Client::Impl::send_join(const std::string& name, Group& group) {
-  pb::Request request;
-  request.set_id(group.join = group.request = new_request());
-  group.entered = 0;
-  fill(*request.mutable_join(), name, group.options);
-  socket_.append(request);
-}
-
-void Client::Impl::fill(pb::JoinRequest& join, const std::string& name, const JoinOptions& options) {
-  join.set_group(name);
-  join.set_member_name(options.member_name);
-  join.set_total_only(options.total_only);
-  join.set_lease(options.lease);
-  join.set_stability(options.stability);
-  join.set_state(options.state);
-  join.set_offer(options.offer);
-  join.set_replicas(options.replicas);
-  join.set_when_slow(options.when_slow == WhenSlow::block ? pb::BLOCK
-                     : options.when_slow == WhenSlow::gap ? pb::GAP
-                                                          : pb::DISCONNECT);
-  join.set_block_ms(static_cast<std::uint32_t>(std::clamp<milliseconds::rep>(options.block_for.count(), 0, 1'000'000'000)));
-  join.set_backlog_bytes(options.backlog_bytes);
-  join.set_backlog_messages(options.backlog_messages);
-}
-
 void Client::Impl::lose(const std::string& why) {
-  const auto fates = outbox_.abandon(socket_.written_total());
+  const bool held = session_.state == Session::State::opening;
+  const auto fates = outbox_.abandon(held ? 0 : socket_.written_total(), session_.id != 0);
+  session_.request = 0;
+  held_.close();
   socket_.close();
   states_.connection_lost();
   const bool was_connected = std::exchange(connected_, false);
@@ -175,6 +156,9 @@ void Client::Impl::retry() {
     }
     return;
   }
+  if (session_.state == Session::State::opening && session_.request == 0) {
+    send_session();
+  }
   for (auto& [name, group] : groups_) {
     if (!group.joined && group.request == 0) {
       send_join(name, group);
@@ -184,7 +168,7 @@ void Client::Impl::retry() {
 
 void Client::Impl::write() {
   if (socket_.fd() >= 0) {
-    outbox_.close_batch(socket_);
+    outbox_.close_batch(sink());
     // A lost connection shows at the next read, after what the daemon still had to say.
     static_cast<void>(socket_.write());
     watch_output();
@@ -307,7 +291,7 @@ Expected<pb::Reply> Client::Impl::ask(pb::Request& request, Clock::time_point de
     request.set_id(new_request());
   }
   const auto reply = asked_.emplace(request.id(), std::nullopt).first;
-  outbox_.close_batch(socket_);
+  outbox_.close_batch(sink());
   socket_.append(request);
   auto waited = wait([&] { return reply->second || connection != connection_ || socket_.fd() < 0; }, deadline);
   const std::optional<pb::Reply> answer = std::move(reply->second);
@@ -319,43 +303,6 @@ Expected<pb::Reply> Client::Impl::ask(pb::Request& request, Clock::time_point de
     return *answer;
   }
   return waited ? Failure{"disconnected", lost_why_} : waited.failure();
-}
-
-Expected<GroupView> Client::Impl::join(std::string_view group, JoinOptions options, Clock::time_point deadline) {
-  if (auto there = connect(deadline); !there) {
-    return there.failure();
-  }
-  const std::string name(group);
-  if (groups_.contains(name)) {
-    return Failure{"already_member", "this client is in '" + name + "' already, or about to be"};
-  }
-  pb::Request request;
-  request.set_id(new_request());
-  fill(*request.mutable_join(), name, options);
-  groups_[name] = {std::move(options), false, request.id(), request.id(), 0, {}};
-  auto reply = ask(request, deadline);
-  if (reply) {
-    return to_view(reply->join().view());
-  }
-  if (reply.failure().code != "timeout") {
-    groups_.erase(name);
-  }
-  return reply.failure();
-}
-
-void Client::Impl::set_offer(std::string_view group, std::uint64_t offer) {
-  if (const auto found = groups_.find(group); found != groups_.end()) {
-    found->second.options.offer = offer;
-  }
-}
-
-Expected<Done> Client::Impl::leave(std::string_view group, Clock::time_point deadline) {
-  const std::string name(group);
-  groups_.erase(name);
-  pb::Request request;
-  request.mutable_leave()->set_group(name);
-  auto reply = ask(request, deadline);
-  return reply ? Expected<Done>(Done{}) : reply.failure();
 }
 
 Expected<Done> Client::Impl::watch(Clock::time_point deadline) {
@@ -387,7 +334,12 @@ Expected<Ticket> Client::Impl::try_post(std::string_view group, std::string_view
     refused_cost_ = Outbox::cost(message);
     return Failure{"would_block", std::to_string(outbox_.unanswered_bytes()) + " bytes wait for their outcome"};
   }
-  const Ticket ticket = outbox_.add(socket_, group, message, options);
+  if (!std::exchange(sent_before_, true) && options_.reconnect && options_.session) {
+    std::random_device random;
+    session_.id = std::uint64_t{random()} << 32U | random() | 1U;
+    send_session();
+  }
+  const Ticket ticket = outbox_.add(sink(), group, message, options);
   if (in_event_loop_) {
     watch_output();
   }
@@ -488,6 +440,8 @@ void Client::Impl::handle(const pb::Reply& reply) {
     }
     case pb::Reply::kHello:
       return handle_hello(reply.hello());
+    case pb::Reply::kSession:
+      return end_doubts(reply.session());
     case pb::Reply::kState:
       call_back([&] { states_.answered(socket_, reply.id(), false); });  // it reads on from the application's source
       return;
@@ -538,6 +492,9 @@ void Client::Impl::handle_error(std::uint64_t id, const pb::Error& error) {
   }
   if (states_.answered(socket_, id, true)) {
     return;
+  }
+  if (id == session_.request) {
+    return session_refused(error.code());
   }
   const auto joining =
       std::find_if(groups_.begin(), groups_.end(), [&](const auto& entry) { return entry.second.request == id; });

@@ -68,6 +68,13 @@ class Client::Impl {
     BootClock::time_point lease_until{};
   };
 
+  /// C6. It begins with the first send.
+  struct Session {
+    enum class State : std::uint8_t { none, opening, open } state = State::none;
+    std::uint64_t id = 0;       ///< 0: there is none, or the daemon has none to give
+    std::uint64_t request = 0;  ///< without reply yet
+  };
+
   template <typename Predicate>
   Expected<Done> wait(Predicate done, Clock::time_point deadline);
   Expected<control::v1::Reply> ask(control::v1::Request& request, Clock::time_point deadline);
@@ -79,6 +86,11 @@ class Client::Impl {
   void retry_later();
   void retry();
   void send_join(const std::string& name, Group& group);
+  void send_session();
+  void end_doubts(const control::v1::SessionReply& session);
+  void session_refused(const std::string& code);
+  /// Where sends go: they wait for the session (C6).
+  FrameSocket& sink() { return session_.state == Session::State::opening ? held_ : socket_; }
   void work(std::span<const epoll_event> events);
   static void fill(control::v1::JoinRequest& join, const std::string& name, const JoinOptions& options);
   void write();
@@ -112,6 +124,9 @@ class Client::Impl {
   int epoll_ = -1;  ///< of socket and timer: the one handle for event loops
   int timer_ = -1;
   FrameSocket socket_;
+  FrameSocket held_;  ///< not connected: what waits for the session
+  Session session_;
+  bool sent_before_ = false;
   Outbox outbox_;
   StateGiver states_{[this] { return new_request(); }};
   std::map<std::string, Group, std::less<>> groups_;

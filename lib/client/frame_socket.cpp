@@ -73,6 +73,12 @@ void FrameSocket::append(const google::protobuf::MessageLite& message) {
   message.AppendToString(&output_);
 }
 
+std::string FrameSocket::take_output() {
+  std::string output = std::exchange(output_, {}).substr(std::exchange(written_, 0));
+  written_total_ = 0;
+  return output;
+}
+
 FrameSocket::Progress FrameSocket::write() {
   while (unwritten() > 0) {
     const ssize_t sent = ::send(fd_, output_.data() + written_, unwritten(), MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -33,6 +33,9 @@ class FrameSocket {
   void append_head(std::size_t size);
   void append_raw(std::string_view bytes) { output_ += bytes; }
 
+  /// What is queued, for another one to write; this one is empty then.
+  [[nodiscard]] std::string take_output();
+
   /// Writes what is queued, as much as the daemon takes.
   Progress write();
   /// Reads what is there, up to a bound.

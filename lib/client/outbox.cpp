@@ -37,6 +37,23 @@ std::string field_head(int field, std::size_t size) {
   return {reinterpret_cast<const char*>(space), static_cast<std::size_t>(end - space)};
 }
 
+/// C6. `count` tells how many tickets have this fate, at least.
+Sent fate_of(Ticket ticket, const pb::SessionReply& session) {
+  constexpr Ticket kEnd = std::numeric_limits<Ticket>::max();
+  if (!session.known() || ticket <= session.forgotten()) {
+    return {ticket, (session.known() ? session.forgotten() : kEnd - 1) - ticket + 1, Fate::unknown, 0, 0, "disconnected"};
+  }
+  for (const pb::NumberRange& range : session.delivered()) {
+    if (ticket < range.first()) {
+      return {ticket, range.first() - ticket, Fate::not_delivered, 0, 0, "disconnected"};
+    }
+    if (ticket <= range.last()) {
+      return {ticket, range.last() - ticket + 1, Fate::delivered, 0, 0, {}};
+    }
+  }
+  return {ticket, kEnd - ticket, Fate::not_delivered, 0, 0, "disconnected"};
+}
+
 }  // namespace
 
 Ticket Outbox::add(FrameSocket& socket, std::string_view group, std::string_view message, const SendOptions& options) {
@@ -138,22 +155,59 @@ Sent Outbox::refuse(Ticket first, std::string code) {
   return sent;
 }
 
-std::vector<Sent> Outbox::abandon(std::uint64_t written) {
+std::vector<Sent> Outbox::abandon(std::uint64_t written, bool keep) {
   if (body_count_ > 0) {
     batches_.push_back({next_, body_count_, body_count_, body_.size(), kNotWritten});
     next_ += std::exchange(body_count_, 0);
     body_.clear();
   }
   std::vector<Sent> fates;
-  for (const Batch& batch : std::exchange(batches_, {})) {
-    if (batch.unanswered > 0) {
+  std::deque<Batch> kept;
+  for (Batch& batch : batches_) {
+    batch.doubtful = batch.doubtful || batch.end <= written;
+    if (batch.unanswered == 0) {
+      continue;
+    }
+    if (batch.doubtful && keep) {
+      kept.push_back(batch);
+    } else {
+      bytes_ -= batch.bytes;
+      messages_ -= batch.unanswered;
       fates.push_back({batch.first + batch.count - batch.unanswered, batch.unanswered,
-                       batch.end <= written ? Fate::unknown : Fate::not_delivered, 0, 0, "disconnected"});
+                       batch.doubtful ? Fate::unknown : Fate::not_delivered, 0, 0, "disconnected"});
     }
   }
-  bytes_ = 0;
-  messages_ = 0;
+  batches_ = std::move(kept);
   return fates;
+}
+
+std::vector<Sent> Outbox::resolve(const pb::SessionReply& session) {
+  std::vector<Sent> fates;
+  while (!batches_.empty() && batches_.front().doubtful) {
+    const Batch batch = batches_.front();
+    batches_.pop_front();
+    bytes_ -= batch.bytes;
+    messages_ -= batch.unanswered;
+    const Ticket end = batch.first + batch.count;
+    for (Ticket ticket = end - batch.unanswered; ticket < end;) {
+      Sent sent = fate_of(ticket, session);
+      sent.count = std::min(sent.count, end - ticket);
+      ticket += sent.count;
+      fates.push_back(std::move(sent));
+    }
+  }
+  return fates;
+}
+
+Ticket Outbox::first_of_connection() const {
+  const auto first = std::find_if(batches_.begin(), batches_.end(), [](const Batch& batch) { return !batch.doubtful; });
+  return first == batches_.end() ? next_ : first->first;
+}
+
+void Outbox::moved(std::uint64_t by) {
+  for (Batch& batch : batches_) {
+    batch.end += batch.doubtful ? 0 : by;
+  }
 }
 
 bool Outbox::settled(Ticket ticket) const {

@@ -8,6 +8,7 @@
 
 #include "client/frame_socket.h"
 #include "vsync/client.h"
+#include "vsync/control/v1/control.pb.h"
 
 namespace vsync {
 
@@ -27,8 +28,15 @@ class Outbox {
   std::uint64_t settle(Ticket first, std::uint64_t count);
   /// Settles what is unanswered of the batch that starts at `first` (refused as a whole).
   Sent refuse(Ticket first, std::string code);
-  /// The connection is gone. What it had not taken whole cannot have been delivered; the fate of the rest is unknown.
-  std::vector<Sent> abandon(std::uint64_t written);
+  /// The connection is gone. What it had not taken whole cannot have been delivered. The rest is in doubt: its fate is unknown,
+  /// or comes by resolve() if `keep`.
+  std::vector<Sent> abandon(std::uint64_t written, bool keep);
+  /// The fates of what is in doubt.
+  std::vector<Sent> resolve(const control::v1::SessionReply& session);
+  /// The first ticket that is in no doubt.
+  [[nodiscard]] Ticket first_of_connection() const;
+  /// What was added since the last connection was lost has gone from the sink it was added to into another, behind `by` bytes.
+  void moved(std::uint64_t by);
 
   [[nodiscard]] std::size_t unanswered_bytes() const { return bytes_; }
   [[nodiscard]] std::size_t unanswered_messages() const { return messages_; }
@@ -44,6 +52,7 @@ class Outbox {
     std::uint64_t unanswered = 0;  ///< the last ones: outcomes come in order
     std::size_t bytes = 0;
     std::uint64_t end = 0;  ///< in the connection's output
+    bool doubtful = false;  ///< of an earlier connection
   };
 
   /// Makes a frame of `count` messages in `body`, which the message `last` ends when it was not copied.

@@ -183,6 +183,7 @@ void Engine::start_node() {
   if (joining_) {
     step(*joining_);
   }
+  control_->incarnation_begins();
   if (options_.discovery.on && !view_ && !told_where_to_join_) {
     discovery_.seek(state_.identity.uuid);
   }

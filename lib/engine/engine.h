@@ -93,6 +93,7 @@ class Engine final : private io::TransportHandler,
   void apply(core::RequestAnswered& effect);
   void apply(core::StableReached& effect);
   void apply(core::RequestDone& effect);
+  void apply(core::SessionOpened& effect) { control_->apply(effect); }
   void apply(core::RequestRefused& effect);
   void apply(core::PauseClient& effect);
   void apply(core::GroupHeld& effect);

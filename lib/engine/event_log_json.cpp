@@ -119,6 +119,8 @@ std::string_view word(core::RunKind kind) {
       return "group_state";
     case core::RunKind::group_hold:
       return "group_hold";
+    case core::RunKind::session:
+      return "session";
   }
   return "?";
 }

@@ -422,6 +422,12 @@ void ControlServer::Impl::incarnation_over(std::string_view why, Joins joins) {
   holds_.clear();
 }
 
+void ControlServer::Impl::incarnation_begins() {
+  for (const auto& [id, session] : sessions_) {
+    session->incarnation_begins();
+  }
+}
+
 // ---- the public face
 
 ControlServer::ControlServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -504,6 +510,12 @@ void ControlServer::apply(const core::RequestDone& effect) {
   }
 }
 
+void ControlServer::apply(const core::SessionOpened& effect) {
+  if (ControlSession* const session = impl_->find(effect.client)) {
+    session->session_opened(effect);
+  }
+}
+
 void ControlServer::apply(const core::RequestRefused& effect) {
   if (ControlSession* const session = impl_->find(effect.client)) {
     session->refused(effect);
@@ -544,6 +556,10 @@ void ControlServer::apply(const core::LeftCluster&) {
 
 void ControlServer::incarnation_over(std::string_view why, Joins joins) {
   impl_->incarnation_over(why, joins);
+}
+
+void ControlServer::incarnation_begins() {
+  impl_->incarnation_begins();
 }
 
 void ControlServer::end_of_turn() {

@@ -94,9 +94,10 @@ class ControlHandler {
   ControlHandler& operator=(const ControlHandler&) = delete;
   virtual ~ControlHandler() = default;
 
-  /// ClientJoin, ClientLeave, ClientSend, ClientState, ClientRead, ClientHold, ClientGone, AdminJoin, AdminLeave, AdminEvict or
-  /// AdminColdStart. `request` in it is the server's own number, unique at this connection; effects must repeat it. While there
-  /// is no Node (back-off after an exclusion, shutdown) answer with RequestRefused, code `excluded` or `shutting_down`.
+  /// ClientJoin, ClientSession, ClientLeave, ClientSend, ClientState, ClientRead, ClientHold, ClientGone, AdminJoin, AdminLeave,
+  /// AdminEvict or AdminColdStart. `request` in it is the server's own number, unique at this connection; effects must repeat it.
+  /// While there is no Node (back-off after an exclusion, shutdown) answer with RequestRefused, code `excluded` or
+  /// `shutting_down`.
   virtual void input(core::Input input) = 0;
   /// Something is queued for a client: call ControlServer::end_of_turn() at the end of this turn of the event loop, also when the
   /// core had nothing to do in it.
@@ -141,6 +142,7 @@ class ControlServer {
   void apply(const core::RequestAnswered& effect);
   void apply(const core::StableReached& effect);
   void apply(const core::RequestDone& effect);
+  void apply(const core::SessionOpened& effect);
   void apply(const core::RequestRefused& effect);
   void apply(const core::PauseClient& effect);
   void apply(const core::GroupHeld& effect);
@@ -153,11 +155,15 @@ class ControlServer {
   /// Calls incarnation_over(): it left.
   void apply(const core::LeftCluster& effect);
 
-  /// The Node is gone and another may follow: whatever is unanswered gets its answer (sends: unknown; the rest: `excluded`),
-  /// members of groups get `excluded` and stay connected, nobody is paused any more. Call it before any effect of the next Node.
-  /// Joins of the cluster may go on: then an effect of the next Node answers them.
+  /// The Node is gone and another may follow: whatever is unanswered gets its answer (sends: unknown, but for clients with a
+  /// session, who learn it when that goes on; the rest: `excluded`), members of groups get `excluded` and stay connected, nobody
+  /// is paused any more. Call it before any effect of the next Node. Joins of the cluster may go on: then an effect of the next
+  /// Node answers them.
   enum class Joins { end, go_on };
   void incarnation_over(std::string_view why, Joins joins = Joins::end);
+
+  /// C6: the next Node has started, and the sessions of the clients go on there.
+  void incarnation_begins();
 
   /// Writes what was queued, one gathered write per connection, and lets go of closed connections. Call it after each turn of the
   /// event loop, when the core's effects are executed.

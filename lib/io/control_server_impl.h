@@ -76,6 +76,7 @@ class ControlServer::Impl final : public ControlSession::Home {
   void lease_granted(const core::LeaseGranted& effect);
   void suspicion_changed(const core::SuspicionChanged& effect);
   void incarnation_over(std::string_view why, Joins joins);
+  void incarnation_begins();
   void end_of_turn();
   void shut_down(std::string_view why);
 

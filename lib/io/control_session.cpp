@@ -46,6 +46,7 @@ bool for_admins(pb::Request::KindCase kind) {
     case pb::Request::kReply:
     case pb::Request::kDiagnose:
     case pb::Request::kState:
+    case pb::Request::kSession:
     case pb::Request::KIND_NOT_SET:
       return false;
   }
@@ -127,6 +128,8 @@ void ControlSession::request(pb::Request& request) {
       return join(request);
     case pb::Request::kLeave:
       return leave(request);
+    case pb::Request::kSession:
+      return session(request);
     case pb::Request::kSend:
       return send(request);
     case pb::Request::kState:
@@ -451,6 +454,10 @@ void ControlSession::group_reply(pb::Request& request) {
 
 void ControlSession::submit(core::ClientSend send, std::uint64_t id, pb::Request::KindCase kind) {
   send.request = expect(id, kind, send.count, send.body.size());
+  if (numbered(kind)) {
+    send.number = session_ != 0 ? id : 0;
+    last_number_ = id + send.count - 1;
+  }
   home_.handler().input(std::move(send));
 }
 
@@ -483,7 +490,12 @@ void ControlSession::outcome(const core::SendOutcome& effect) {
     core::SendOutcome part = effect;
     part.count = count;
     part.position += first - effect.request;
-    answer_sends(pending, static_cast<std::uint32_t>(first - found->first), part);
+    const auto offset = static_cast<std::uint32_t>(first - found->first);
+    if (session_ != 0 && effect.outcome == core::Outcome::unknown) {
+      doubts_.push_back({pending.kind, pending.id + offset, count, count});
+    } else {
+      answer_sends(pending, offset, part);
+    }
     pending.unanswered -= count;
     credit(count, pending.unanswered == 0 ? pending.bytes : 0);
     found = pending.unanswered == 0 ? unanswered_.erase(found) : std::next(found);
@@ -568,7 +580,8 @@ void ControlSession::done(const core::RequestDone& effect) {
     case pb::Request::kSendBatch:
     case pb::Request::kReply:
     case pb::Request::kRequest:
-    case pb::Request::kHello:  // the rest is answered at once
+    case pb::Request::kSession:  // and sessions an answer of their own
+    case pb::Request::kHello:    // the rest is answered at once
     case pb::Request::kStatus:
     case pb::Request::kWatch:
     case pb::Request::kLogLevel:
@@ -589,7 +602,11 @@ void ControlSession::refused(const core::RequestRefused& effect) {
     if (is_send(pending.kind)) {
       credit(pending.unanswered, pending.bytes);
     }
-    refuse(pending, effect.code, effect.message);
+    if (effect.request == reopening_) {
+      settle({});
+    } else {
+      refuse(pending, effect.code, effect.message);
+    }
   }
 }
 
@@ -615,11 +632,12 @@ void ControlSession::incarnation_over(const std::string& why, ControlServer::Joi
       unanswered_.emplace(request, pending);
     } else if (is_send(pending.kind)) {
       // The core answers the messages of one input in order, so the rest is at the end.
-      core::SendOutcome unknown;
-      unknown.count = pending.unanswered;
-      unknown.code = "excluded";
-      answer_sends(pending, pending.count - pending.unanswered, unknown);
-    } else {
+      const std::uint32_t answered = pending.count - pending.unanswered;
+      doubts_.push_back({pending.kind, pending.id + answered, pending.unanswered, pending.unanswered});
+      if (session_ == 0) {
+        settle({});
+      }
+    } else if (request != reopening_) {
       refuse(pending, "excluded", why);
     }
   }

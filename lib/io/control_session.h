@@ -53,10 +53,12 @@ class ControlSession final : public ControlConnection::User {
   void answered(const core::RequestAnswered& effect);
   void done(const core::RequestDone& effect);
   void refused(const core::RequestRefused& effect);
+  void session_opened(const core::SessionOpened& effect);
   /// Something for which the core wants to know when it has left us (ClientRead) was queued.
   void report_when_read() { report_read_ = true; }
   void pause(bool paused);
   void incarnation_over(const std::string& why, ControlServer::Joins joins);
+  void incarnation_begins();
 
   // ---- groups it is in
   /// Messages or a view of its group: not if it was dropped out of it.
@@ -120,6 +122,7 @@ class ControlSession final : public ControlConnection::User {
   void diagnose(const pb::Request& request);
   void watch(const pb::Request& request);
   void join(pb::Request& request);
+  void session(const pb::Request& request);
   void leave(pb::Request& request);
   void send(pb::Request& request);
   void state(pb::Request& request);
@@ -145,6 +148,8 @@ class ControlSession final : public ControlConnection::User {
   void error(std::uint64_t id, std::string_view code, std::string message);
   void answer_sends(const Pending& pending, std::uint32_t offset, const core::SendOutcome& effect);
   void refuse(const Pending& pending, std::string_view code, const std::string& message);
+  [[nodiscard]] static bool numbered(pb::Request::KindCase kind);
+  void settle(const core::SessionFates& fates);
 
   const core::ClientId id_;
   const bool admin_;
@@ -162,6 +167,12 @@ class ControlSession final : public ControlConnection::User {
   std::size_t told_messages_ = 0;  ///< last credit
   std::size_t told_bytes_ = 0;
   bool credit_asked_ = false;
+  // C6
+  core::SessionId session_ = 0;    ///< 0 = none, or not open yet
+  std::uint64_t last_number_ = 0;  ///< of its sends
+  core::SessionId opening_ = 0;    ///< what the client asked for
+  core::RequestId reopening_ = 0;  ///< our own request at the next Node, 0 = none
+  std::vector<Pending> doubts_;    ///< sends that an earlier Node could not tell about, in order
   bool paused_ = false;
   bool watching_ = false;
   bool report_read_ = false;

@@ -14,8 +14,9 @@ namespace {
 
 constexpr std::size_t kRunHeader = 44;
 constexpr std::uint8_t kBound = 8;       // flag on the wire: the token of the group view (C2) follows the header
-constexpr std::size_t kToken = 8;        // that token
-constexpr std::uint8_t kEnveloped = 16;  // flag on the wire: the envelope (G6-G8) follows, with its length
+constexpr std::uint8_t kEnveloped = 16;  // flag on the wire: the envelope (G6-G8) follows that, with its length
+constexpr std::uint8_t kNumbered = 32;   // flag on the wire: the number of its first message (C6) follows that
+constexpr std::size_t kToken = 8;        // the token, or the number
 constexpr std::size_t kMaxEnvelope = 1024;
 constexpr std::size_t kCount = 12;       // rank and count
 constexpr std::size_t kStatement = 8;    // rank and number of counts
@@ -72,7 +73,7 @@ std::size_t read_run_header(Reader& from, core::Run& run, Check& check) {
   const std::size_t body = from.value<std::uint32_t>();
   const std::size_t deps = from.value<std::uint16_t>();
   run.service = to_enum(from.value<std::uint8_t>(), core::Service::total, check);
-  run.kind = to_enum(from.value<std::uint8_t>(), core::RunKind::group_hold, check);
+  run.kind = to_enum(from.value<std::uint8_t>(), core::RunKind::session, check);
   run.flags = from.value<std::uint8_t>();
   const bool zero = from.value<std::uint16_t>() == 0 && from.value<std::uint8_t>() == 0;
   check.that(zero && from.ok(), "bad run header");
@@ -87,6 +88,12 @@ std::size_t read_run_header(Reader& from, core::Run& run, Check& check) {
     run.envelope = Slice::copy_of(envelope);
     check.that(!envelope.empty() && run.kind == core::RunKind::data, "bad run envelope");
   }
+  if ((run.flags & kNumbered) != 0) {
+    run.flags = static_cast<std::uint8_t>(run.flags & ~kNumbered);
+    run.number = from.value<std::uint64_t>();
+    check.that(run.number != 0 && run.number <= std::numeric_limits<std::uint64_t>::max() - run.count && from.ok(),
+               "bad run number");
+  }
   run.deps = read_entries(from, deps, check);
   return body;
 }
@@ -95,13 +102,16 @@ void write_run_header(Writer& to, const core::Run& run) {
   to.put(run.first).put(run.stamp).put(run.group).put(run.count).put(run.client);
   to.put(static_cast<std::uint32_t>(run.body.size())).put(static_cast<std::uint16_t>(run.deps.size()));
   to.put(static_cast<std::uint8_t>(run.service)).put(static_cast<std::uint8_t>(run.kind));
-  const auto more = (run.in_view != 0 ? kBound : 0) | (run.envelope.empty() ? 0 : kEnveloped);
+  const auto more = (run.in_view != 0 ? kBound : 0) | (run.envelope.empty() ? 0 : kEnveloped) | (run.number != 0 ? kNumbered : 0);
   to.put(static_cast<std::uint8_t>(run.flags | more)).put(std::uint16_t{0}).put(std::uint8_t{0});
   if (run.in_view != 0) {
     to.put(run.in_view);
   }
   if (!run.envelope.empty()) {
     to.put(run.envelope.view());
+  }
+  if (run.number != 0) {
+    to.put(run.number);
   }
   write_entries(to, run.deps);
 }
@@ -139,7 +149,8 @@ std::vector<Slice> Gather::finish() {
 
 std::size_t size_of(const core::Run& run) {
   const std::size_t envelope = run.envelope.empty() ? 0 : sizeof(std::uint32_t) + run.envelope.size();
-  return kRunHeader + (run.in_view != 0 ? kToken : 0) + envelope + run.deps.size() * kCount + run.body.size();
+  const std::size_t words = (run.in_view != 0 ? kToken : 0) + (run.number != 0 ? kToken : 0);
+  return kRunHeader + words + envelope + run.deps.size() * kCount + run.body.size();
 }
 
 void write_runs(Gather& to, std::span<const core::RunPtr> runs) {

@@ -215,7 +215,8 @@ void Chaos::stall_disk() {
 
 void Chaos::leave() {
   const auto host = any_host();
-  if (world_.running(host)) {
+  // A founder that leaves before it founded would have to be told again to found: then there is no cluster to judge.
+  if (world_.running(host) && last_decided(world_) != nullptr) {
     ++counts_["leave"];
     world_.request(host, AdminLeave{});
   }

@@ -260,6 +260,8 @@ std::optional<check::Answered> answered_by(const Effect& effect) {
     answer = check::Answered{done->client, done->request, 1, false};
   } else if (const auto* ended = std::get_if<RequestAnswered>(&effect)) {
     answer = check::Answered{ended->client, ended->request, 1, false};
+  } else if (const auto* opened = std::get_if<SessionOpened>(&effect)) {
+    answer = check::Answered{opened->client, opened->request, 1, false};
   } else if (const auto* refused = std::get_if<RequestRefused>(&effect)) {
     answer = check::Answered{refused->client, refused->request, 1, true};
   }

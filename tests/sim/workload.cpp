@@ -162,6 +162,9 @@ void Workload::act(HostId host) {
   if (!world_.running(host) || appetite_.requests <= 0) {
     return;
   }
+  if (rng.chance(appetite_.survivor)) {
+    return survivors_.act(host);
+  }
   const auto name = "c" + std::to_string(rng.below(appetite_.clients));
   auto& self = client(host, name);
   const std::string group = std::vector<std::string>{"any", "some", "total"}[rng.below(3)];
@@ -196,6 +199,7 @@ void Workload::act(HostId host) {
 
 void Workload::effect(HostId host, const Effect& effect) {
   state_effect(host, effect);
+  survivors_.effect(host, effect);
   if (const auto* messages = std::get_if<DeliverMessages>(&effect)) {
     if (messages->audience.only.empty()) {
       received(host, *messages);
@@ -287,6 +291,7 @@ std::vector<std::string> Workload::leaders_without_lease() const {
 void Workload::process_ended(HostId host, bool crashed) {
   std::erase_if(views_, [&](const auto& entry) { return entry.first.first == host; });
   std::erase_if(to_groups_, [&](const auto& entry) { return std::get<0>(entry.first) == host; });
+  survivors_.process_ended(host, crashed);
   if (crashed) {
     std::erase_if(clients_, [&](const auto& entry) { return entry.first.first == host; });
     return;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/replica.h"
+#include "sim/survivors.h"
 #include "sim/world.h"
 #include "support/check/report.h"
 
@@ -24,6 +25,7 @@ struct Appetite {
   double die = 0.005;
   double hold = 0.02;       ///< a member does not keep up, or does again
   double large = 0.05;      ///< of the sends: larger than a run
+  double survivor = 0.15;   ///< of the requests: by a client that outlives its connections
   double batch = 0.2;       ///< of the sends: many messages at once
   double fenced = 0.1;      ///< of the sends: only in the group view known
   double lease = 0;         ///< of the joins: with the wish to be told leases
@@ -146,6 +148,10 @@ class Workload : public Applications {
   std::uint64_t received_ = 0;
   std::uint64_t complete_ = 0;
   bool running_ = false;
+  Survivors survivors_{world_, last_client_, [this](std::size_t size) {
+                         auto bytes = Slice::take(body(1, size));
+                         return std::pair(std::move(bytes), last_message_);
+                       }};
 };
 
 }  // namespace vsync::sim

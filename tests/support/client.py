@@ -60,6 +60,10 @@ class Client:
 
     # ------------------------------------------------------------ requests
 
+    def number_from(self, first):
+        """The next requests have the ids first, first + 1, …"""
+        self._next_id = first - 1
+
     def post(self, kind, body=None):
         """Sends a request and returns its id at once."""
         with self._write_lock:

@@ -124,6 +124,12 @@ void FakeDaemon::on(core::ClientGone&& client) {
   }
 }
 
+void FakeDaemon::on(core::ClientSession&& session) {
+  if (!hold_sessions) {
+    server->apply(core::SessionOpened{session.client, session.request, fates});
+  }
+}
+
 /// Asks the one client that is there; its first reply ends the request.
 void FakeDaemon::ask(const core::ClientSend& send) {
   const Group& group = groups_[send.group];

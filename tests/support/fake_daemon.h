@@ -73,6 +73,8 @@ class FakeDaemon final : public io::ControlHandler {
   core::Pid self{1, 1, 0};
   bool hold_sends = false;              ///< sends get no outcome until release_sends()
   core::Time lease_until{};             ///< told to leaders that want to know
+  core::SessionFates fates;             ///< for who opens a session
+  bool hold_sessions = false;           ///< they get no reply
   bool hold_joins = false;              ///< joins get no reply
   std::vector<core::ClientSend> sends;  ///< as they came
   std::vector<core::ClientId> gone;
@@ -107,6 +109,7 @@ class FakeDaemon final : public io::ControlHandler {
 
   void on(core::ClientJoin&& join);
   void on(core::ClientLeave&& leave);
+  void on(core::ClientSession&& session);
   void on(core::ClientSend&& send);
   void ask(const core::ClientSend& send);
   void reply(const core::ClientSend& send);

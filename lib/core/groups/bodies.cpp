@@ -81,6 +81,22 @@ std::optional<bool> decode_hold(std::string_view bytes) {
   return reader.done() && held <= 1 ? std::optional(held == 1) : std::nullopt;
 }
 
+Slice encode(const SessionBody& body) {
+  Writer writer;
+  writer.put(body.session).put(std::uint8_t{body.opens}).put(body.first);
+  return Slice::take(writer.take());
+}
+
+std::optional<SessionBody> decode_session(std::string_view bytes) {
+  Reader reader(bytes);
+  SessionBody body;
+  body.session = reader.value<std::uint64_t>();
+  const auto opens = reader.value<std::uint8_t>();
+  body.opens = opens == 1;
+  body.first = reader.value<std::uint64_t>();
+  return reader.done() && body.session != 0 && body.first != 0 && opens <= 1 ? std::optional(body) : std::nullopt;
+}
+
 tl::expected<std::vector<Piece>, Refusal> cut_into_pieces(const ClientSend& send, const Limits& limits) {
   // One largest message, or a batch that fills the client's queue.
   if (send.body.size() > limits.max_message + kLengthSize + limits.client_queue_bytes) {

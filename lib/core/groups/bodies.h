@@ -37,6 +37,16 @@ struct StateBody {
 [[nodiscard]] Slice encode(const StateBody& body);
 [[nodiscard]] std::optional<StateBody> decode_state(std::string_view bytes);
 
+/// Body of a session run, of its client (C6).
+struct SessionBody {
+  SessionId session = 0;
+  bool opens = false;       ///< or it is closed
+  std::uint64_t first = 1;  ///< as in ClientSession
+};
+
+[[nodiscard]] Slice encode(const SessionBody& body);
+[[nodiscard]] std::optional<SessionBody> decode_session(std::string_view bytes);
+
 /// Body of a group_leave run: left, crashed, no_state or slow.
 [[nodiscard]] Slice encode_leave(LeaveReason reason);
 [[nodiscard]] std::optional<LeaveReason> decode_leave(std::string_view bytes);

@@ -23,7 +23,8 @@ struct QueuedSend {
   bool text = false;
   std::uint64_t in_view = 0;
   Piece piece;
-  std::size_t bound = 0;  ///< bytes of a large message that went out as fragments in this view
+  std::uint64_t number = 0;  ///< C6
+  std::size_t bound = 0;     ///< bytes of a large message that went out as fragments in this view
   std::shared_ptr<const SendWish> wish;
   Slice envelope;  ///< made of the wish when binding begins
 };
@@ -31,13 +32,14 @@ struct QueuedSend {
 /// G2: the client is gone; its groups are left after what it had sent.
 struct Farewell {};
 
-using Queued = std::variant<QueuedSend, ClientJoin, ClientLeave, Farewell>;
+using Queued = std::variant<QueuedSend, ClientSession, ClientJoin, ClientLeave, Farewell>;
 
 struct Client {
   ClientId id = 0;
   std::deque<Queued> queue;
   std::set<GroupId> groups;         ///< it is a member of, in their current views
-  std::optional<RequestId> change;  ///< join or leave in flight: the rest of the queue waits for its group view
+  SessionId session = 0;            ///< C6: it opens, or has opened; 0 = none
+  std::optional<RequestId> change;  ///< join, leave or session in flight: the rest of the queue waits for what comes of it
   bool change_asks_lease = false;   ///< it is a join, and
   bool change_asks_stability = false;
   std::set<GroupId> leased;  ///< of `groups`: where it wants its lease
@@ -76,7 +78,7 @@ class ClientQueues {
 
   [[nodiscard]] std::size_t messages() const { return messages_; }  ///< in all queues
   [[nodiscard]] bool empty() const { return queued_ == 0; }
-  [[nodiscard]] bool changing() const;  ///< a join or leave is in flight
+  [[nodiscard]] bool changing() const;  ///< some `change` is in flight
 
  private:
   [[nodiscard]] bool blocked(const Client& client, const GroupTable& table) const;

@@ -9,14 +9,15 @@ namespace vsync::core {
 
 namespace {
 
-constexpr std::size_t kKeySize = 20;
-constexpr std::size_t kReplicaSize = kKeySize + 13;
+constexpr std::size_t kReplicaSize = kMemberKeySize + 13;
+
+}  // namespace
 
 void write(Writer& out, const MemberKey& key) {
   out.put(key.first.node).put(key.first.incarnation).put(key.first.stint).put(key.second);
 }
 
-MemberKey read_key(Reader& in) {
+MemberKey read_member_key(Reader& in) {
   MemberKey key;
   key.first.node = in.value<std::uint32_t>();
   key.first.incarnation = in.value<std::uint64_t>();
@@ -24,8 +25,6 @@ MemberKey read_key(Reader& in) {
   key.second = in.value<std::uint32_t>();
   return key;
 }
-
-}  // namespace
 
 void GroupState::join(const MemberKey& member, const StateWish& wish) {
   if (wish.wanted) {
@@ -153,16 +152,16 @@ void GroupState::save(Writer& out) const {
 GroupState GroupState::load(Reader& in) {
   GroupState state;
   for (auto n = in.count(GroupTable::kMaxMembers, kReplicaSize).value_or(0); n > 0; --n) {
-    const auto member = read_key(in);
+    const auto member = read_member_key(in);
     const auto mark = static_cast<Mark>(in.value<std::uint8_t>());
     const auto offer = in.value<std::uint64_t>();
     state.replicas_[member] = {mark, offer, in.value<std::uint32_t>()};
   }
   state.boundary_ = in.value<std::uint64_t>();
   state.cold_ = in.value<std::uint8_t>() != 0;
-  state.donor_ = read_key(in);
-  for (auto n = in.count(GroupTable::kMaxMembers, kKeySize).value_or(0); n > 0; --n) {
-    state.joiners_.insert(read_key(in));
+  state.donor_ = read_member_key(in);
+  for (auto n = in.count(GroupTable::kMaxMembers, kMemberKeySize).value_or(0); n > 0; --n) {
+    state.joiners_.insert(read_member_key(in));
   }
   return state;
 }

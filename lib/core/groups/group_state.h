@@ -20,6 +20,10 @@ using MemberKey = std::pair<Pid, ClientId>;
   return {member.pid, member.client};
 }
 
+inline constexpr std::size_t kMemberKeySize = 20;  ///< as bytes
+void write(Writer& out, const MemberKey& key);
+[[nodiscard]] MemberKey read_member_key(Reader& in);
+
 /// What became of a transfer at one of its ends; body of a group_state run.
 enum class StateNews : std::uint8_t {
   arrived,  ///< of a joiner: it has the state

@@ -207,6 +207,7 @@ std::vector<GroupViewPtr> GroupTable::install(const View& view) {
     last_group_ = view.id() << 32U;  // and no number of a group comes back
   }
   view_ = view.id();
+  sessions_.install(view);
   cold_ = view.cold;
   installed_ = 0;
   std::vector<GroupViewPtr> installed;

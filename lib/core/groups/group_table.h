@@ -11,6 +11,7 @@
 
 #include "core/groups/bodies.h"
 #include "core/groups/group_state.h"
+#include "core/groups/sessions.h"
 #include "core/model/group.h"
 #include "core/model/message.h"
 #include "core/model/view.h"
@@ -68,6 +69,9 @@ class GroupTable {
   /// the view that it then installs (J6).
   std::vector<GroupViewPtr> install(const View& view);
 
+  /// C6. They are told of each delivery.
+  [[nodiscard]] Sessions& sessions() { return sessions_; }
+
   // ---- queries
   [[nodiscard]] ViewId view() const { return view_; }  ///< daemon view, 0 = none yet
   [[nodiscard]] const Group* find(GroupId group) const;
@@ -89,9 +93,10 @@ class GroupTable {
 
   std::map<GroupId, Group> groups_;
   std::map<std::string, GroupId, std::less<>> names_;
-  GroupId last_group_ = 0;       // number of the newest group; after a cold start they begin with its view id
-  ViewId view_ = 0;              // daemon view
-  bool cold_ = false;            // that view is cold
+  GroupId last_group_ = 0;  // number of the newest group; after a cold start they begin with its view id
+  ViewId view_ = 0;         // daemon view
+  bool cold_ = false;       // that view is cold
+  Sessions sessions_;
   std::uint64_t installed_ = 0;  // group views installed in it: the lower half of the token
 };
 

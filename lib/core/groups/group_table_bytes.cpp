@@ -11,7 +11,7 @@ namespace vsync::core {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 2;
+constexpr std::uint8_t kFormat = 3;
 constexpr std::size_t kPidSize = 16;
 constexpr std::size_t kMemberSize = kPidSize + 8;  // at least: the name may be empty
 constexpr std::size_t kGroupSize = 111;            // at least
@@ -175,6 +175,7 @@ std::string GroupTable::save() const {
   for (const auto& [id, group] : groups_) {
     write(out, group);
   }
+  sessions_.save(out);
   return out.take();
 }
 
@@ -195,6 +196,11 @@ std::optional<GroupTable> GroupTable::load(std::string_view bytes) {
       return std::nullopt;
     }
   }
+  auto sessions = Sessions::load(in);
+  if (!sessions) {
+    return std::nullopt;
+  }
+  table.sessions_ = std::move(*sessions);
   // One table has one form only: whatever is out of order, double or not 0 or 1 shows here.
   if (!in.done() || table.installed_ >> 32U != 0 || table.save() != bytes) {
     return std::nullopt;

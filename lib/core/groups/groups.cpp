@@ -30,6 +30,8 @@ void Groups::deliver(const Pid& sender, const RunPtr& run, Effects& effects) {
     placed = deliver_data(sender, run, effects);
   } else if (run->kind == RunKind::group_hold) {
     deliver_hold(sender, *run, effects);
+  } else if (run->kind == RunKind::session) {
+    deliver_session(sender, *run, effects);
   } else {
     deliver_change(sender, *run, effects);
   }
@@ -61,6 +63,7 @@ Groups::Placed Groups::deliver_data(const Pid& sender, const RunPtr& run, Effect
   const bool next_view = run->service != Service::total && group->flushing() && !group->awaited.contains(sender);
   if (next_view && !mutant(Mutant::group_send_while_flushing)) {
     early_[run->group].push_back({sender, run});
+    note_number(sender, *run);  // its delivery is certain
     return {};
   }
   auto body = run->body;
@@ -87,6 +90,7 @@ Groups::Placed Groups::hand_over(const Pid& sender, const Run& run, const Envelo
   if (!std::ranges::all_of(envelope.more_groups, known) && !mutant(Mutant::several_groups_apart)) {
     return {0, "no_such_group"};  // G6: in all of them, or in none
   }
+  note_number(sender, run);
   const Placed placed{hand_to(first, sender, run, envelope, body, effects)};
   for (const auto id : envelope.more_groups) {
     if (const auto* group = table_.find(id)) {
@@ -125,6 +129,43 @@ std::uint64_t Groups::hand_to(const Group& group, const Pid& sender, const Run& 
     transfers_.hold(group.id, effects.back(), body.size());
   }
   return position;
+}
+
+/// C6: in the order of the sender's stream, so that all members note the same.
+void Groups::note_number(const Pid& sender, const Run& run) {
+  const bool whole = (run.flags & Run::kFragment) == 0 || (run.flags & Run::kLastFragment) != 0;
+  if (run.number != 0 && whole) {
+    table_.sessions().delivered({sender, run.client}, run.number, run.count);
+  }
+}
+
+/// C6. It is opened only when its last connection is over, so what is known of its sends is all that will ever be delivered.
+void Groups::deliver_session(const Pid& sender, const Run& run, Effects& effects) {
+  auto& sessions = table_.sessions();
+  const auto body = decode_session(run.body.view());
+  if (!body || run.client == 0) {
+    ++ignored_;
+    return;
+  }
+  if (!body->opens) {
+    sessions.close(body->session, {sender, run.client});
+    return;
+  }
+  auto fates = sessions.fates(body->session);
+  const auto opening = sessions.open(body->session, {sender, run.client}, body->first);
+  auto* client = sender == self_ ? queues_.find(run.client) : nullptr;
+  if (client == nullptr || !client->change) {
+    return;
+  }
+  if (opening == Sessions::Opening::busy) {
+    refuse(*client, *client->change, {"busy", "the last connection of this session may still deliver something"}, effects);
+  } else if (opening == Sessions::Opening::full) {
+    refuse(*client, *client->change, {"too_many", "the table of sessions is full"}, effects);
+  } else if (!client->gone) {
+    effects.push_back(SessionOpened{client->id, *client->change, std::move(fates)});
+  }
+  client->change.reset();
+  queues_.rearrange(table_);
 }
 
 void Groups::deliver_change(const Pid& sender, const Run& run, Effects& effects) {

@@ -29,6 +29,7 @@ class Groups {
 
   // ---- requests of local clients; answers are effects
   void request(ClientJoin join, Effects& effects);
+  void request(ClientSession session, Effects& effects);
   void request(ClientLeave leave, Effects& effects);
   void request(ClientSend send, Effects& effects);
   /// T1: answered when joiners have taken the piece.
@@ -114,6 +115,7 @@ class Groups {
   [[nodiscard]] Run run_of(const Client& client, const QueuedSend& send) const;
   void prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Effects& effects);
   void prepare(Client& client, const ClientJoin& join, std::vector<Run>& runs, Effects& effects);
+  void prepare(Client& client, const ClientSession& session, std::vector<Run>& runs, Effects& effects);
   void prepare(Client& client, const ClientLeave& leave, std::vector<Run>& runs, Effects& effects);
   void prepare(Client& client, const Farewell&, std::vector<Run>& runs, Effects& effects);
   void prepare_change(Client& client, RequestId request, Run run, std::vector<Run>& runs);
@@ -129,6 +131,8 @@ class Groups {
   void tell_hold(GroupId id, Effects& effects);
   void tell_holds(Effects& effects);
   void deliver_change(const Pid& sender, const Run& run, Effects& effects);
+  void deliver_session(const Pid& sender, const Run& run, Effects& effects);
+  void note_number(const Pid& sender, const Run& run);
   void own_delivered(const Run& run, const Placed& placed, Effects& effects);
   void group_view(const GroupViewPtr& view, bool ordered, Effects& effects);
   void give_up_lease(Client& client, const std::string& group);

@@ -45,6 +45,16 @@ void Groups::request(ClientJoin join, Effects& effects) {
   submit(std::move(join), effects);
 }
 
+void Groups::request(ClientSession session, Effects& effects) {
+  auto& client = queues_.open(session.client);
+  if (session.session == 0 || (client.session != 0 && client.session != session.session)) {
+    refuse(client, session.request, {"bad_request", "a connection has one session, and its number is not 0"}, effects);
+    return;
+  }
+  client.session = session.session;
+  queues_.push(client, session, table_, effects);
+}
+
 void Groups::request(ClientLeave leave, Effects& effects) {
   if (leave.group.empty() || !valid_name(leave.group)) {
     refuse(queues_.open(leave.client), leave.request, bad_name(), effects);
@@ -82,8 +92,17 @@ void Groups::request(ClientSend send, Effects& effects) {
     refuse(client, send.request, pieces.error(), effects);
     return;
   }
-  QueuedSend queued{
-      group != nullptr ? group->id : 0, {}, send.request, send.service, send.text, send.in_view, {}, 0, send.wish, {}};
+  QueuedSend queued{group != nullptr ? group->id : 0,
+                    {},
+                    send.request,
+                    send.service,
+                    send.text,
+                    send.in_view,
+                    {},
+                    send.number,
+                    0,
+                    send.wish,
+                    {}};
   if (group == nullptr) {
     queued.name = std::move(send.group);
   }
@@ -103,6 +122,7 @@ void Groups::request(ClientSend send, Effects& effects) {
     const auto count = queued.piece.count;
     queues_.push(client, queued, table_, effects);
     queued.request += count;
+    queued.number += queued.number != 0 ? count : 0;
   }
 }
 
@@ -128,7 +148,7 @@ void Groups::client_gone(ClientId id, Effects& effects) {
   leases_.gone(id);
   stability_.gone(id);
   open_requests_.gone(id);
-  if (client->queue.empty() && !client->change && client->groups.empty()) {
+  if (client->queue.empty() && !client->change && client->groups.empty() && client->session == 0) {
     queues_.erase(id);
   } else {
     queues_.push(*client, Farewell{}, table_, effects);
@@ -281,6 +301,7 @@ Run Groups::run_of(const Client& client, const QueuedSend& send) const {
   run.client = client.id;
   run.in_view = send.in_view;
   run.envelope = send.envelope;
+  run.number = client.session != 0 ? send.number : 0;
   return run;
 }
 
@@ -350,6 +371,13 @@ void Groups::prepare_change(Client& client, RequestId request, Run run, std::vec
   add(std::move(run), request, 0, runs);  // answered with the group view
 }
 
+void Groups::prepare(Client& client, const ClientSession& session, std::vector<Run>& runs, Effects&) {
+  Run run;
+  run.kind = RunKind::session;
+  run.body = encode(SessionBody{session.session, true, std::max<std::uint64_t>(session.first, 1)});
+  prepare_change(client, session.request, std::move(run), runs);
+}
+
 /// G2. No change of the client is in flight here, so its groups are known.
 void Groups::prepare(Client& client, const Farewell&, std::vector<Run>& runs, Effects&) {
   for (const auto group : client.groups) {
@@ -358,6 +386,13 @@ void Groups::prepare(Client& client, const Farewell&, std::vector<Run>& runs, Ef
     run.group = group;
     run.client = client.id;
     run.body = encode_leave(LeaveReason::crashed);
+    add(std::move(run), 0, 0, runs);
+  }
+  if (client.session != 0) {  // C6: this connection delivers nothing more
+    Run run;
+    run.kind = RunKind::session;
+    run.client = client.id;
+    run.body = encode(SessionBody{client.session, false, 1});
     add(std::move(run), 0, 0, runs);
   }
   queues_.erase(client.id);
@@ -502,6 +537,8 @@ void Groups::exclude(Client& client, Effects& effects) {
       answer(never_bound, Outcome::not_delivered, "excluded", effects);
     } else if (const auto* join = std::get_if<ClientJoin>(&queued)) {
       refuse(client, join->request, excluded_refusal(), effects);
+    } else if (const auto* session = std::get_if<ClientSession>(&queued)) {
+      refuse(client, session->request, excluded_refusal(), effects);
     } else if (const auto* leave = std::get_if<ClientLeave>(&queued)) {
       refuse(client, leave->request, excluded_refusal(), effects);
     }

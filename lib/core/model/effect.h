@@ -8,6 +8,7 @@
 
 #include "core/model/config.h"
 #include "core/model/group.h"
+#include "core/model/session.h"
 #include "core/model/trace.h"
 
 namespace vsync::core {
@@ -156,6 +157,13 @@ struct RequestDone {
   GroupViewPtr group_view;  ///< for joins
 };
 
+/// C6: what became of the sends of the session's earlier connections.
+struct SessionOpened {
+  ClientId client = 0;
+  RequestId request = 0;
+  SessionFates fates;
+};
+
 /// Refused; nothing happened. `code` is a stable word for programs: not_member, no_such_group, too_large, wrong_view, …
 struct RequestRefused {
   ClientId client = 0;
@@ -241,10 +249,11 @@ struct Trace {
   trace::Event event;
 };
 
-using Effect = std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled,
-                            DeliverMessages, StateRequested, StateArrived, ClientDismissed, SendOutcome, RequestAnswered,
-                            StableReached, RequestDone, RequestRefused, PauseClient, GroupHeld, LeaseGranted, QuorumChanged,
-                            SuspicionChanged, MemberSlow, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
+using Effect =
+    std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled, DeliverMessages,
+                 StateRequested, StateArrived, ClientDismissed, SendOutcome, RequestAnswered, StableReached, RequestDone,
+                 SessionOpened, RequestRefused, PauseClient, GroupHeld, LeaseGranted, QuorumChanged, SuspicionChanged, MemberSlow,
+                 Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
 
 /// Reused from step to step by the shell.
 using Effects = std::vector<Effect>;

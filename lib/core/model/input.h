@@ -9,6 +9,7 @@
 
 #include "core/model/config.h"
 #include "core/model/group.h"
+#include "core/model/session.h"
 
 namespace vsync::core {
 
@@ -78,6 +79,15 @@ struct ClientLeave {
   LeaveReason reason = LeaveReason::left;
 };
 
+/// C6: this client is the session of that name, which may have had other connections before; all of them are over. Answered with
+/// SessionOpened, or refused (`busy`) while one of them may still deliver something.
+struct ClientSession {
+  ClientId client = 0;
+  RequestId request = 0;
+  SessionId session = 0;
+  std::uint64_t first = 1;  ///< its sends from this number on are of this connection
+};
+
 /// G6-G8: what a send wants beyond "to all members of one group".
 struct SendWish {
   std::vector<std::string> more_groups;  ///< G6: total only; delivered in all of them at one place, or in none
@@ -98,6 +108,7 @@ struct ClientSend {
   std::uint64_t in_view = 0;  ///< C2: token of the group view it must be sent in, 0 = any
   Slice body;
   std::shared_ptr<const SendWish> wish = nullptr;  ///< null: none
+  std::uint64_t number = 0;  ///< C6: of the first, for a client with a session; the numbers of its sends rise
 };
 
 /// T1: the next piece of the state that a StateRequested asked for.
@@ -154,7 +165,7 @@ struct AdminColdStart {
 };
 
 using Input = std::variant<Tick, EndOfTurn, FrameReceived, DatagramReceived, LinkOpened, LinkClosed, PeerGone, SeedsTried,
-                           Persisted, PersistFailed, ClientJoin, ClientLeave, ClientSend, ClientState, ClientRead, ClientHold,
-                           ClientGone, AdminJoin, AdminLeave, AdminEvict, AdminColdStart>;
+                           Persisted, PersistFailed, ClientJoin, ClientSession, ClientLeave, ClientSend, ClientState, ClientRead,
+                           ClientHold, ClientGone, AdminJoin, AdminLeave, AdminEvict, AdminColdStart>;
 
 }  // namespace vsync::core

@@ -11,7 +11,7 @@
 namespace vsync::core {
 
 /// What a run is for. Everything but `data` belongs to the groups module (G1) and is always `total`.
-enum class RunKind : std::uint8_t { data, group_join, group_leave, group_flushed, group_state, group_hold };
+enum class RunKind : std::uint8_t { data, group_join, group_leave, group_flushed, group_state, group_hold, session };
 
 /// Consecutive messages of one sender, bound in one step: one client, one group, one service, one time stamp.
 /// It is bound, stored, acknowledged, forwarded and delivered as a whole; counts still count messages.
@@ -34,6 +34,7 @@ struct Run {
   ClientId client = 0;          ///< sender's client, meaningful with the sender's pid
   std::uint64_t in_view = 0;    ///< C2: token of the only group view in which it may be delivered; 0 = any
   Slice envelope;               ///< G6-G8: as encode(Envelope) in groups; empty in nearly all runs
+  std::uint64_t number = 0;     ///< C6: of the first message in its client's session; 0 = it has none
   std::vector<RankCount> deps;  ///< on the wire: the entries of dep that grew since the sender's previous run (section 8)
   Slice body;
 

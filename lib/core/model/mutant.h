@@ -79,7 +79,9 @@ namespace vsync::core {
   X(state_overtaken, "T1: messages do not wait for the state")                                         \
   X(state_repeated, "T1: pieces that are sent again after a link broke are taken twice")               \
   X(state_forgets_messages, "T1: what waited behind the state is dropped")                             \
-  X(state_claimed, "T2: a joiner with a part of the state claims to have it")
+  X(state_claimed, "T2: a joiner with a part of the state claims to have it")                          \
+  X(session_in_two_places, "C6: a session goes on while its last connection may still deliver")        \
+  X(session_not_kept, "C6: what a session delivered is not kept")
 
 enum class Mutant {
   none,

@@ -193,6 +193,12 @@ void Node::Impl::on(ClientJoin& input) {
   groups_.request(std::move(input), *effects_);
 }
 
+void Node::Impl::on(ClientSession& input) {
+  if (!refused_by_witness({input.client, input.request})) {
+    groups_.request(input, *effects_);
+  }
+}
+
 void Node::Impl::on(ClientLeave& input) {
   if (refused_by_witness({input.client, input.request})) {
     return;

@@ -76,6 +76,7 @@ class Node::Impl final : public MembershipHost {
   void on(Persisted& input);
   void on(PersistFailed& input);
   void on(ClientJoin& input);
+  void on(ClientSession& input);
   void on(ClientLeave& input);
   void on(ClientSend& input);
   void on(ClientState& input);

@@ -18,6 +18,7 @@ void virtual_synchrony(const History& history, Report& report);  ///< D5 D6 D7 D
 void state(const History& history, Report& report);              ///< S1 S2 S3
 void ballots(const History& history, Report& report);            ///< C2
 void fates(const History& history, Report& report);              ///< C3
+void sessions(const History& history, Report& report);           ///< C6: what is told of sends of earlier connections is true
 void group_views(const History& history, Report& report);        ///< G5, C4
 void group_messages(const History& history, Report& report);     ///< same messages between two group views
 void receipts(const History& history, Report& report);           ///< D4, positions, undamaged bodies, as applications see them

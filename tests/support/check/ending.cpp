@@ -15,6 +15,7 @@ void safety(const History& history, Report& report) {
   state(history, report);
   ballots(history, report);
   fates(history, report);
+  sessions(history, report);
   group_views(history, report);
   group_messages(history, report);
   receipts(history, report);

@@ -1,4 +1,5 @@
 // C3 and C1: what senders were told about their messages is true, and they were told once.
+#include <algorithm>
 #include <set>
 
 #include "support/check/checkers.h"
@@ -103,6 +104,74 @@ void fates(const History& history, Report& report) {
         if (!told.insert({fate->client, fate->request + i}).second) {
           report.violation("C1 one outcome", name(pid, *fate) + ", again");
         }
+      }
+    }
+  }
+}
+
+namespace {
+
+/// Who received a message, and went on from there (or it was a total: then nobody may have).
+std::map<std::uint64_t, Pid> receivers(const History& history) {
+  std::map<std::uint64_t, Pid> found;
+  for (const auto& [pid, process] : history.processes()) {
+    std::map<ViewId, bool> goes_on;
+    for (const auto& stay : process.stays) {
+      goes_on[stay.id()] = stay.next != 0;
+    }
+    for (const auto* record : process.records) {
+      const auto* received = get<Received>(*record);
+      if (received != nullptr && (received->service == Service::total || goes_on[received->view])) {
+        for (const auto id : received->ids) {
+          found.emplace(id, pid);
+        }
+      }
+    }
+  }
+  return found;
+}
+
+/// The binding of a client's message; of a large one, that of its last fragment.
+const trace::Send* binding(const History& history, const Resolved& resolved) {
+  const trace::Send* found = nullptr;
+  const auto process = history.processes().find(resolved.pid);
+  if (process != history.processes().end()) {
+    for (const auto* record : process->second.records) {
+      const auto* send = get<trace::Send>(*record);
+      if (send != nullptr && send->client == resolved.client && send->kind == RunKind::data &&
+          send->request == resolved.request) {
+        found = send;
+      }
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+void sessions(const History& history, Report& report) {
+  const auto received = receivers(history);
+  const bool all_failed =
+      std::any_of(history.views().begin(), history.views().end(), [](const auto& entry) { return entry.second.front()->cold; });
+  for (const auto& [pid, process] : history.processes()) {
+    for (const auto* record : process.records) {
+      const auto* resolved = get<Resolved>(*record);
+      if (resolved == nullptr) {
+        continue;
+      }
+      const auto who = "client " + std::to_string(resolved->client) + " of " + to_string(resolved->pid) + ", send " +
+                       std::to_string(resolved->request);
+      const auto receiver = received.find(resolved->id);
+      const auto* send = binding(history, *resolved);
+      if (resolved->outcome == Outcome::unknown && !all_failed) {
+        report.violation("C6 sessions", who + ": its outcome is not known any more");
+      } else if (resolved->outcome == Outcome::not_delivered && receiver != received.end()) {
+        report.violation("C6 sessions", who + " was called not_delivered, but " + to_string(receiver->second) + " got it");
+      } else if (resolved->outcome == Outcome::delivered && send == nullptr) {
+        report.violation("C6 sessions", who + " was called delivered, but never bound");
+      } else if (resolved->outcome == Outcome::delivered) {
+        judge(history, resolved->pid, {resolved->client, resolved->request, 1, send->view, send->first, Outcome::delivered},
+              report);
       }
     }
   }

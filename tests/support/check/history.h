@@ -75,7 +75,17 @@ struct Broken {
   std::string why;
 };
 
-using Fact = std::variant<trace::Event, Crash, Asked, Answered, ClientDied, Received, StateAt, StateBroken, ToldStable, Broken>;
+/// C6: what a client was told of a send of one of its earlier connections. Written by the simulator.
+struct Resolved {
+  Pid pid;  ///< of the daemon that it was sent at, under this number
+  ClientId client = 0;
+  RequestId request = 0;
+  std::uint64_t id = 0;  ///< as in Received
+  Outcome outcome = Outcome::unknown;
+};
+
+using Fact =
+    std::variant<trace::Event, Crash, Asked, Answered, ClientDied, Received, StateAt, StateBroken, ToldStable, Broken, Resolved>;
 
 /// Records of one process are in the order in which they happened; between processes nothing is assumed.
 struct Record {

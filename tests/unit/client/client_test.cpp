@@ -275,26 +275,51 @@ TEST_CASE("no daemon: a clear failure, at once when asked so") {
   CHECK_THAT(joined.failure().message, Contains("nobody") && Contains("is vsyncd running?"));
 }
 
-TEST_CASE("a daemon that comes back: pending sends are unknown, the groups are joined again") {
+TEST_CASE("a daemon that comes back: it tells what became of the sends, and the groups are joined again") {
   TempDir dir;
   auto daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
   Recorder recorder;
   Client client(recorder, {.socket = dir.file("s"), .timeout = 20s, .longest_pause = 100ms});
   REQUIRE(client.join("g", {.member_name = "me"}));
+  REQUIRE(client.send("g", "1"));
   daemon->run([](FakeDaemon& fake) { fake.hold_sends = true; });
-  REQUIRE(client.post("g", "lost?"));
-  REQUIRE(client.status());  // the message is there
+  for (int i = 2; i <= 5; ++i) {
+    REQUIRE(client.post("g", std::to_string(i)));
+  }
+  REQUIRE(client.status());  // the messages are there
+  CHECK(daemon->run([](FakeDaemon& fake) { return fake.sends.back().number; }) == 2);
   daemon->stop();
   REQUIRE(poll_until(client, [&] { return recorder.connections.size() == 2; }));
   CHECK_THAT(recorder.connections[1], Contains("down"));
-  REQUIRE(recorder.sent.size() == 1);
-  CHECK(recorder.sent[0].fate == Fate::unknown);
   REQUIRE(recorder.excluded.size() == 1);
+  CHECK(recorder.sent.size() == 1);
+  CHECK(client.unanswered_bytes() == 4 * 5);
   CHECK(client.try_post("g", "x").failure().code == "disconnected");
+
   daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
-  REQUIRE(poll_until(client, [&] { return recorder.views.size() == 2; }));
+  daemon->run([](FakeDaemon& fake) { fake.fates = {true, 2, {{3, 3}, {5, 9}}}; });
+  REQUIRE(poll_until(client, [&] { return recorder.views.size() == 2 && recorder.outcomes == 5; }));
   CHECK(recorder.views[1].members[0].name == "me");
+  const Fate expected[] = {Fate::unknown, Fate::delivered, Fate::not_delivered, Fate::delivered};
+  for (std::size_t i = 0; i < 4; ++i) {
+    CHECK(recorder.sent[i + 1].first == i + 2);
+    CHECK(recorder.sent[i + 1].fate == expected[i]);
+  }
+  CHECK(client.unanswered_bytes() == 0);
   REQUIRE(client.send("g", "again"));
+}
+
+TEST_CASE("sends wait for their session, and were not delivered if it never opened") {
+  Fixture fixture;
+  auto& [dir, path, daemon, recorder, client] = fixture;
+  REQUIRE(client.join("g"));
+  daemon.run([](FakeDaemon& fake) { fake.hold_sessions = true; });
+  REQUIRE(client.post("g", "held"));
+  REQUIRE(client.status());
+  CHECK(daemon.run([](FakeDaemon& fake) { return fake.sends.empty(); }));
+  daemon.stop();
+  REQUIRE(poll_until(client, [&] { return recorder.outcomes == 1; }));
+  CHECK(recorder.sent[0].fate == Fate::not_delivered);
 }
 
 TEST_CASE("without reconnection the end is the end") {

@@ -72,7 +72,7 @@ TEST_CASE("a lost connection: only what it had taken whole is unknown") {
   outbox.add(socket, "g", "3", {});
   outbox.close_batch(socket);
   outbox.add(socket, "g", "4", {});
-  const auto fates = outbox.abandon(first_end + 1);
+  const auto fates = outbox.abandon(first_end + 1, false);
   REQUIRE(fates.size() == 3);
   CHECK(fates[0].fate == Fate::unknown);
   CHECK(fates[1].first == 2);
@@ -83,4 +83,32 @@ TEST_CASE("a lost connection: only what it had taken whole is unknown") {
   CHECK(outbox.empty());
   CHECK(outbox.unanswered_bytes() == 0);
   CHECK(outbox.add(socket, "g", "5", {}) == 5);
+}
+
+TEST_CASE("what is in doubt is resolved batch by batch, in order") {
+  FrameSocket socket;
+  Outbox outbox(1000);
+  for (const auto* message : {"1", "2", "3"}) {
+    outbox.add(socket, "g", message, {});
+  }
+  outbox.close_batch(socket);
+  CHECK(outbox.settle(1, 1) == 1);
+  CHECK(outbox.abandon(socket.appended_total(), true).empty());
+  CHECK(outbox.unanswered_bytes() == 15);
+  outbox.add(socket, "g", "4", {});
+  outbox.close_batch(socket);
+  control::v1::SessionReply session;
+  session.set_known(true);
+  auto* delivered = session.add_delivered();
+  delivered->set_first(1);
+  delivered->set_last(2);
+  const auto fates = outbox.resolve(session);
+  REQUIRE(fates.size() == 2);
+  CHECK(fates[0].first == 2);
+  CHECK(fates[0].count == 1);
+  CHECK(fates[0].fate == Fate::delivered);
+  CHECK(fates[1].first == 3);
+  CHECK(fates[1].fate == Fate::not_delivered);
+  CHECK(outbox.unanswered_bytes() == 5);
+  CHECK_FALSE(outbox.settled(4));
 }

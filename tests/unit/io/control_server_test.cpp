@@ -309,6 +309,50 @@ TEST_CASE("an exclusion leaves no client guessing and no connection closed") {
   join(client, "g");
 }
 
+TEST_CASE("a client with a session learns what an exclusion left open, when the session goes on") {
+  Fixture fixture;
+  fixture.daemon.run([](FakeDaemon& daemon) {
+    daemon.hold_sends = true;
+    daemon.fates = {true, 1, {{3, 4}}};
+  });
+  RawClient client(fixture.path);
+  join(client, "g");
+  auto opening = request(1);
+  opening.mutable_session()->set_session(77);
+  client.frame(opening);
+  const auto opened = client.read_frame()->session();
+  CHECK(opened.known());
+  CHECK(opened.forgotten() == 1);
+  REQUIRE(opened.delivered_size() == 1);
+  CHECK(opened.delivered(0).last() == 4);
+  auto batch = request(10);
+  batch.mutable_send_batch()->set_group("g");
+  batch.mutable_send_batch()->set_count(3);
+  batch.mutable_send_batch()->set_body(body_of({"a", "b", "c"}));
+  client.frame(batch);
+  auto status = request(20);
+  status.mutable_status();
+  client.frame(status);
+  REQUIRE(client.read_frame()->has_status());  // the batch is in
+  fixture.daemon.run([](FakeDaemon& daemon) {
+    CHECK(daemon.sends.back().number == 10);
+    daemon.exclude("too slow");
+    daemon.fates = {true, 0, {{3, 4}, {10, 11}}};
+    daemon.server->incarnation_begins();
+  });
+  CHECK(client.read_frame()->event().has_excluded());
+  const auto delivered = client.read_frame().value();
+  CHECK(delivered.id() == 10);
+  CHECK(delivered.send_batch().count() == 2);
+  CHECK(delivered.send_batch().outcome() == pb::DELIVERED);
+  const auto lost = client.read_frame().value();
+  CHECK(lost.id() == 12);
+  CHECK(lost.send_batch().outcome() == pb::NOT_DELIVERED);
+  opening.mutable_session()->set_session(78);
+  client.frame(opening);
+  CHECK(client.read_frame()->error().code() == "bad_request");
+}
+
 TEST_CASE("watchers get the present state first, then what changes") {
   Fixture fixture;
   RawClient member(fixture.path);

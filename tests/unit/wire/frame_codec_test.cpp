@@ -213,7 +213,7 @@ TEST_CASE("runs are checked") {
   CHECK(with([](core::Run& r) { r.first = 0; }) == "bad run range");
   CHECK(with([](core::Run& r) { r.count = 0; }) == "bad run range");
   CHECK(with([](core::Run& r) { r.first = ~core::Seq{0}; }) == "bad run range");
-  CHECK(with([](core::Run& r) { r.flags = 32; }) == "bad run flags");
+  CHECK(with([](core::Run& r) { r.flags = 64; }) == "bad run flags");
   CHECK(with([](core::Run& r) { r.flags = 8; }) == "bad run view");  // it announces a group view that does not follow (C2)
   CHECK(with([](core::Run& r) { r.flags = core::Run::kLastFragment; }) == "bad run flags");
   CHECK(with([](core::Run& r) { r.count = 2; }) == "bad run body");

@@ -245,8 +245,8 @@ struct Sent {
   Ticket first = 0;
   std::uint64_t count = 1;
   Fate fate = Fate::unknown;
-  std::uint64_t view = 0;      ///< when delivered
-  std::uint64_t position = 0;  ///< of the first, when delivered
+  std::uint64_t view = 0;      ///< when delivered; 0: it is not known any more in which (learnt after a reconnection)
+  std::uint64_t position = 0;  ///< of the first, when delivered; 0 as above
   std::string code;            ///< why not delivered, when known
 };
 
@@ -309,11 +309,12 @@ class VSYNC_API Handler {
 };
 
 struct Options {
-  std::string socket = {};                             ///< control socket; empty: $VSYNCD_SOCKET, else /run/vsyncd/vsyncd.sock
-  std::string name = {};                               ///< of the program, for the daemon's log
-  bool reconnect = true;                               ///< when the connection is lost
-  bool rejoin = true;                                  ///< the groups one was in, after a reconnection or an exclusion
-  std::chrono::milliseconds timeout{5000};             ///< of calls that wait, where none is given
+  std::string socket = {};                  ///< control socket; empty: $VSYNCD_SOCKET, else /run/vsyncd/vsyncd.sock
+  std::string name = {};                    ///< of the program, for the daemon's log
+  bool reconnect = true;                    ///< when the connection is lost
+  bool rejoin = true;                       ///< the groups one was in, after a reconnection or an exclusion
+  bool session = true;                      ///< with reconnect: learns after it what became of its sends, instead of `unknown`
+  std::chrono::milliseconds timeout{5000};  ///< of calls that wait, where none is given
   std::chrono::milliseconds longest_pause{2000};       ///< between attempts to reconnect; starts at 50 ms and doubles
   std::size_t max_unanswered = std::size_t{8} << 20U;  ///< bytes sent without outcome; beyond it sending waits
   std::size_t batch = std::size_t{64} << 10U;          ///< bytes of messages that travel in one frame

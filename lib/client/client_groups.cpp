@@ -1,0 +1,76 @@
+// Into groups and out of them.
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "client/client_impl.h"
+#include "client/convert.h"
+
+namespace vsync {
+
+namespace pb = control::v1;
+using std::chrono::milliseconds;
+
+Expected<GroupView> Client::Impl::join(std::string_view group, JoinOptions options, Clock::time_point deadline) {
+  if (auto there = connect(deadline); !there) {
+    return there.failure();
+  }
+  const std::string name(group);
+  if (groups_.contains(name)) {
+    return Failure{"already_member", "this client is in '" + name + "' already, or about to be"};
+  }
+  pb::Request request;
+  request.set_id(new_request());
+  fill(*request.mutable_join(), name, options);
+  groups_[name] = {std::move(options), false, request.id(), request.id(), 0, {}};
+  auto reply = ask(request, deadline);
+  if (reply) {
+    return to_view(reply->join().view());
+  }
+  if (reply.failure().code != "timeout") {
+    groups_.erase(name);
+  }
+  return reply.failure();
+}
+
+void Client::Impl::set_offer(std::string_view group, std::uint64_t offer) {
+  if (const auto found = groups_.find(group); found != groups_.end()) {
+    found->second.options.offer = offer;
+  }
+}
+
+Expected<Done> Client::Impl::leave(std::string_view group, Clock::time_point deadline) {
+  const std::string name(group);
+  groups_.erase(name);
+  pb::Request request;
+  request.mutable_leave()->set_group(name);
+  auto reply = ask(request, deadline);
+  return reply ? Expected<Done>(Done{}) : reply.failure();
+}
+
+void Client::Impl::send_join(const std::string& name, Group& group) {
+  pb::Request request;
+  request.set_id(group.join = group.request = new_request());
+  group.entered = 0;
+  fill(*request.mutable_join(), name, group.options);
+  socket_.append(request);
+}
+
+void Client::Impl::fill(pb::JoinRequest& join, const std::string& name, const JoinOptions& options) {
+  join.set_group(name);
+  join.set_member_name(options.member_name);
+  join.set_total_only(options.total_only);
+  join.set_lease(options.lease);
+  join.set_stability(options.stability);
+  join.set_state(options.state);
+  join.set_offer(options.offer);
+  join.set_replicas(options.replicas);
+  join.set_when_slow(options.when_slow == WhenSlow::block ? pb::BLOCK
+                     : options.when_slow == WhenSlow::gap ? pb::GAP
+                                                          : pb::DISCONNECT);
+  join.set_block_ms(static_cast<std::uint32_t>(std::clamp<milliseconds::rep>(options.block_for.count(), 0, 1'000'000'000)));
+  join.set_backlog_bytes(options.backlog_bytes);
+  join.set_backlog_messages(options.backlog_messages);
+}
+
+}  // namespace vsync

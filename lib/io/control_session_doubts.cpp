@@ -1,0 +1,70 @@
+// C6: the client as a session, which outlives Nodes; and the sends that one of them could not tell about.
+#include <algorithm>
+#include <utility>
+
+#include "io/control_session.h"
+
+namespace vsync::io {
+
+/// Sends whose ids are numbers in the session.
+bool ControlSession::numbered(pb::Request::KindCase kind) {
+  return kind == pb::Request::kSend || kind == pb::Request::kSendBatch;
+}
+
+void ControlSession::session(const pb::Request& request) {
+  if (session_ != 0 && session_ != request.session().session()) {
+    return error(request.id(), "bad_request", "this connection has a session already");
+  }
+  opening_ = request.session().session();
+  home_.handler().input(
+      core::ClientSession{id_, expect(request.id(), pb::Request::kSession), opening_, request.session().first()});
+}
+
+void ControlSession::incarnation_begins() {
+  if (session_ != 0) {
+    reopening_ = expect(0, pb::Request::kSession);
+    home_.handler().input(core::ClientSession{id_, reopening_, session_, last_number_ + 1});
+  }
+}
+
+void ControlSession::session_opened(const core::SessionOpened& effect) {
+  const auto found = unanswered_.find(effect.request);
+  if (found == unanswered_.end()) {
+    return;
+  }
+  const Pending pending = found->second;
+  unanswered_.erase(found);
+  if (effect.request == reopening_) {
+    return settle(effect.fates);
+  }
+  session_ = opening_;
+  pb::Reply reply;
+  reply.set_id(pending.id);
+  pb::SessionReply& answer = *reply.mutable_session();
+  answer.set_known(effect.fates.known);
+  answer.set_forgotten(effect.fates.forgotten);
+  for (const auto& range : effect.fates.delivered) {
+    pb::NumberRange& numbers = *answer.add_delivered();
+    numbers.set_first(range.first);
+    numbers.set_last(range.last);
+  }
+  connection_->send(reply);
+}
+
+/// What is in doubt gets its outcome, as far as it is known.
+void ControlSession::settle(const core::SessionFates& fates) {
+  for (const Pending& doubt : std::exchange(doubts_, {})) {
+    for (std::uint32_t offset = 0; offset < doubt.count;) {
+      const std::uint64_t number = doubt.id + offset;
+      const auto part = numbered(doubt.kind) ? fates.from(number) : core::SessionFates{}.from(number);
+      core::SendOutcome effect;
+      effect.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(part.last - number, doubt.count - offset - 1) + 1);
+      effect.outcome = part.outcome;
+      effect.code = part.outcome == core::Outcome::delivered ? "" : "excluded";
+      answer_sends(doubt, offset, effect);
+      offset += effect.count;
+    }
+  }
+}
+
+}  // namespace vsync::io
