@@ -1,6 +1,7 @@
 """The example applications of docs/GUIDE.md, while daemons are killed under them."""
 
 import os
+import signal
 import subprocess
 import threading
 import unittest
@@ -40,6 +41,7 @@ class Store:
         return {key: outcome for word, key, outcome in (a.split() for a in self.lines if a.startswith("set "))}
 
     def close(self):
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait(DEADLINE)
         self.reader.join(DEADLINE)
@@ -47,16 +49,43 @@ class Store:
 
 
 class Examples(unittest.TestCase):
-    def setUp(self):
-        self.cluster = Cluster()
+    def setting(self, **cluster):
+        """Three daemons with a store beside each."""
+        self.cluster = Cluster(**cluster)
         self.addCleanup(self.cluster.close)
         self.cluster.found(3)
-
-    def test_kv_store_loses_nothing_when_daemons_are_killed(self):
         stores = {node: Store(self.cluster[node]) for node in (1, 2, 3)}
         for store in stores.values():
             self.addCleanup(store.close)
             wait_until(f"{store.name} is ready", lambda s=store: "ready" in s.lines)
+        return stores
+
+    def test_kv_store_that_was_stopped_gets_the_contents_anew(self):
+        stores = self.setting(settings=["--max-message", "1MiB", "--client-limit", "4MiB"])  # a mark of 1 MiB
+        stores[3].tell("set early 1")
+        wait_until("the first write", lambda: stores[3].outcomes())
+        watcher = self.cluster.connect(3)
+        watcher.request("watch")
+        stores[3].process.send_signal(signal.SIGSTOP)
+        for number in range(400):
+            stores[1].tell(f"set {number} {number}" + "x" * 10_000)
+        watcher.event("client_slow", lambda e: e["action"] == "gap" and e["member"]["name"] == "kv3")
+        wait_until("the others write on", lambda: list(stores[1].outcomes().values()).count("delivered") == 400)
+        stores[3].process.send_signal(signal.SIGCONT)
+        wait_until("the gap", lambda: any(line.startswith("gap: ") for line in stores[3].lines))
+        at = next(i for i, line in enumerate(stores[3].lines) if line.startswith("gap: "))
+        wait_until("the state", lambda: "ready" in stores[3].lines[at:])
+        stores[3].tell("set late 1")
+        for store in stores.values():
+            wait_until("the last write", lambda s=store: s.ask("get late", "late=") == "late=1")
+        self.assertEqual(stores[3].ask("get 399", "399="), "399=399" + "x" * 10_000)
+        sums = {store.ask("sum", "sum ") for store in stores.values()}
+        self.assertEqual(len(sums), 1, sums)
+        self.assertTrue(sums.pop().startswith("sum 402 "))
+        self.cluster.check_event_logs()
+
+    def test_kv_store_loses_nothing_when_daemons_are_killed(self):
+        stores = self.setting()
         told = {node: [] for node in stores}
 
         def write(count):

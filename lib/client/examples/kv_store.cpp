@@ -1,5 +1,6 @@
 // A replicated key-value store: every replica applies the same writes in the same order, and a new one gets the others' contents
-// first. Run one on each host; it reads commands from standard input and answers on standard output:
+// first. One that does not keep up is dropped out, and gets them anew. Run one on each host; it reads commands from standard input
+// and answers on standard output:
 //
 //   set KEY VALUE   "set KEY delivered", or not_delivered, or unknown
 //   get KEY         "KEY=VALUE", from the local copy
@@ -61,6 +62,11 @@ class Store final : public vsync::Handler {
   void on_excluded(std::string_view, std::string_view why) override {
     ready_ = false;  // others go on without us; the library joins again, and on_state follows
     std::cout << "excluded: " << why << std::endl;
+  }
+
+  void on_gap(const vsync::Gap& gap) override {
+    ready_ = false;  // the same
+    std::cout << "gap: " << gap.missed << " writes" << std::endl;
   }
 
   void on_sent(const vsync::Sent& sent) override {
@@ -137,7 +143,8 @@ bool execute(const std::string& line, Store& store, vsync::Client& client) {
 int main(int argc, char** argv) {
   Store store;
   vsync::Client client(store, {.name = "kv_store"});
-  const vsync::JoinOptions options{.member_name = argc > 1 ? argv[1] : "", .total_only = true, .state = true};
+  const vsync::JoinOptions options{
+      .member_name = argc > 1 ? argv[1] : "", .total_only = true, .state = true, .when_slow = vsync::WhenSlow::gap};
   if (const auto view = client.join(kGroup, options); !view) {
     std::cerr << "cannot join: " << view.failure().message << '\n';
     return 1;
