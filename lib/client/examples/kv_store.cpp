@@ -1,6 +1,6 @@
 // A replicated key-value store: every replica applies the same writes in the same order, and a new one gets the others' contents
-// first. One that does not keep up is dropped out, and gets them anew. Run one on each host; it reads commands from standard input
-// and answers on standard output:
+// first. One that does not keep up is dropped out, and gets them anew. Run one on each host; it reads commands from standard
+// input and answers on standard output:
 //
 //   set KEY VALUE   "set KEY delivered", or not_delivered, or unknown
 //   get KEY         "KEY=VALUE", from the local copy

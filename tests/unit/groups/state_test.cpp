@@ -99,6 +99,41 @@ TEST_CASE("messages wait behind the state, and follow it to the joiner alone") {
   CHECK(live.audience.only.empty());
 }
 
+TEST_CASE("a message for the joiner alone, and a request, wait behind its state") {
+  Pair pair;
+  auto& cluster = pair.cluster;
+  const auto say = [&](RequestId request, SendWish wish) {
+    ClientSend send{kFirst, request, "g", Service::total, true, 1, 0, body_of({"early"})};
+    send.wish = std::make_shared<const SendWish>(std::move(wish));
+    cluster[1].groups.request(std::move(send), cluster[1].effects);
+    cluster.settle();
+    CHECK(all<DeliverMessages>(cluster[1].effects).size() == (request == 31 ? 1 : 0));
+    CHECK(only<DeliverMessages>(cluster[2].take()).audience.later == std::vector{kSecond});
+  };
+  say(30, {{}, ClientRef{pid(2), kSecond}, 0, {}, {}});
+  say(31, {{}, {}, 0, Wait::all, std::chrono::seconds(1)});
+  cluster[1].take();
+
+  give(cluster[1], pair.asked, 20, "a state", true);
+  carry(cluster);
+  const auto direct = only<DeliverMessages>(cluster[2].take());
+  CHECK(direct.direct == kSecond);
+  CHECK(direct.audience.only == std::vector{kSecond});
+  cluster[2].groups.transfers().read(kSecond, cluster[2].effects);
+  const auto request = only<DeliverMessages>(cluster[2].take());
+  CHECK(request.request == 31);
+  CHECK(request.audience.only == std::vector{kSecond});
+
+  for (const NodeId node : {1U, 2U}) {  // it was asked, and its reply counts
+    CHECK(all<RequestAnswered>(cluster[1].take()).empty());
+    ClientSend reply{node == 1 ? kFirst : kSecond, 40, "", Service::fifo, true, 1, 0, body_of({"late"})};
+    reply.wish = std::make_shared<const SendWish>(SendWish{{}, ClientRef{pid(1), kFirst}, 31, {}, {}});
+    cluster[node].groups.request(std::move(reply), cluster[node].effects);
+    cluster.settle();
+  }
+  CHECK(only<RequestAnswered>(cluster[1].take()).complete);
+}
+
 TEST_CASE("a donor's pieces are answered when they are taken, and bounded until then") {
   Pair pair;
   auto& [cluster, asked] = pair;
