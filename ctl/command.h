@@ -51,6 +51,7 @@ void add_request_command(Commands& commands);     ///< request
 void add_bench_command(Commands& commands);       ///< bench
 void add_doctor_command(Commands& commands);      ///< doctor
 void add_run_commands(Commands& commands);        ///< run, lock
+void add_checkpoint_command(Commands& commands);  ///< checkpoint
 void add_operation_commands(Commands& commands);  ///< log-level, reload, version
 
 /// "5s", "300ms", "2min"; a bare number is seconds. Returns what is wrong with it, or nothing.

@@ -20,6 +20,7 @@ Commands all_commands() {
   add_request_command(commands);
   add_bench_command(commands);
   add_run_commands(commands);
+  add_checkpoint_command(commands);
   add_operation_commands(commands);
   add_doctor_command(commands);
   return commands;

@@ -35,6 +35,7 @@ class Renderer {
   virtual void version(std::string_view program, std::string_view daemon) = 0;
   virtual void bench(const BenchReport& report) = 0;
   virtual void doctor(const pb::DoctorReport& report) = 0;
+  virtual void checkpoints(const pb::CheckpointReply& reply, bool in_full) = 0;
   virtual void done(std::string_view what) = 0;
 };
 

@@ -49,6 +49,9 @@ class JsonRenderer final : public Renderer {
   }
   void bench(const BenchReport& report) override { line(bench_json(report)); }
   void doctor(const pb::DoctorReport& report) override { line(to_json(report)); }
+  void checkpoints(const pb::CheckpointReply& reply, bool in_full) override {
+    line(in_full ? to_json(reply.checkpoints(0)) : to_json(reply));
+  }
   void done(std::string_view) override { line("{}"); }
 
  private:

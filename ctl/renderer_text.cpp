@@ -151,6 +151,7 @@ class TextRenderer final : public Renderer {
   void version(std::string_view program, std::string_view daemon) override;
   void bench(const BenchReport& report) override { out_ << bench_text(report); }
   void doctor(const pb::DoctorReport& report) override;
+  void checkpoints(const pb::CheckpointReply& reply, bool in_full) override;
   void done(std::string_view what) override { out_ << what << '\n'; }
 
  private:
@@ -400,13 +401,34 @@ void TextRenderer::event(const pb::Event& event) {
     case pb::Event::kClosing:
       out_ << "the daemon closes the connection: " << safe(event.closing().why()) << '\n';
       break;
-    case pb::Event::kStateRequest:  // vsyncctl asks for no state
+    case pb::Event::kDurable:  // vsyncctl is no member of a durable group
+    case pb::Event::kRestored:
+    case pb::Event::kStateRequest:  // and asks for no state
     case pb::Event::kState:
     case pb::Event::kMessageBatch:  // split by the caller
     case pb::Event::KIND_NOT_SET:   // a newer daemon's
       break;
   }
   out_.flush();
+}
+
+void TextRenderer::checkpoints(const pb::CheckpointReply& reply, bool in_full) {
+  for (const auto& kept : reply.checkpoints()) {
+    const auto checkpoint = kept.checkpoint() == 0 ? std::string("none") : "message " + std::to_string(kept.checkpoint());
+    if (!in_full) {
+      out_ << kept.group() << "  messages up to " << kept.index() << ", checkpoint " << checkpoint
+           << (kept.follows() ? "" : ", no member here") << '\n';
+      continue;
+    }
+    out_ << "group: " << kept.group() << "\nmessages up to: " << kept.index() << " (synced " << kept.synced() << ", era "
+         << kept.era() << ")\ncheckpoint: " << checkpoint << ", " << kept.checkpoint_bytes() << " bytes"
+         << (kept.in_progress() ? ", a newer one is being made" : "") << "\nmessages since then: " << kept.log_bytes()
+         << " bytes\nkept by nodes:";
+    for (const auto node : kept.keepers()) {
+      out_ << ' ' << node;
+    }
+    out_ << "\nfollows the group: " << (kept.follows() ? "yes" : "no: no member here has the state") << '\n';
+  }
 }
 
 void TextRenderer::sent(std::uint64_t first, const pb::SendBatchReply& reply) {

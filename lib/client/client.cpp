@@ -51,6 +51,8 @@ std::unique_ptr<StateSource> Handler::on_state_request(std::string_view) {
   return nullptr;
 }
 void Handler::on_state(const StatePiece&) {}
+void Handler::on_restored(const Restored&) {}
+void Handler::on_durable(std::string_view, std::uint64_t) {}
 void Handler::on_excluded(std::string_view, std::string_view) {}
 void Handler::on_gap(const Gap&) {}
 void Handler::on_writable() {}

@@ -71,6 +71,12 @@ void Client::Impl::fill(pb::JoinRequest& join, const std::string& name, const Jo
   join.set_block_ms(static_cast<std::uint32_t>(std::clamp<milliseconds::rep>(options.block_for.count(), 0, 1'000'000'000)));
   join.set_backlog_bytes(options.backlog_bytes);
   join.set_backlog_messages(options.backlog_messages);
+  if (options.durable.disks > 0) {
+    join.mutable_durable()->set_disks(options.durable.disks);
+    join.mutable_durable()->set_every_messages(options.durable.every_messages);
+    join.mutable_durable()->set_every_seconds(options.durable.every_seconds);
+    join.mutable_durable()->set_at_views(options.durable.at_views);
+  }
 }
 
 }  // namespace vsync

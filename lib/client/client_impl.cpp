@@ -436,7 +436,8 @@ void Client::Impl::handle(const pb::Reply& reply) {
     case pb::Reply::kSendBatch: {
       const pb::SendBatchReply& batch = reply.send_batch();
       const std::uint64_t count = outbox_.settle(reply.id(), batch.count());
-      return sent({reply.id(), count, to_fate(batch.outcome()), batch.view(), batch.position(), batch.code()});
+      return sent({reply.id(), count, to_fate(batch.outcome()), batch.view(), batch.position(), batch.code(), batch.index(),
+                   batch.durable()});
     }
     case pb::Reply::kHello:
       return handle_hello(reply.hello());
@@ -464,6 +465,7 @@ void Client::Impl::handle(const pb::Reply& reply) {
     case pb::Reply::kReload:
     case pb::Reply::kColdStart:
     case pb::Reply::kDiagnose:
+    case pb::Reply::kCheckpoint:
     case pb::Reply::KIND_NOT_SET:  // a newer daemon's
       return answered(reply);
   }
@@ -531,6 +533,12 @@ void Client::Impl::handle_event(const pb::Event& event) {
       return handle_cluster(event);
     case pb::Event::kGap:
       return handle_gap(event.gap());
+    case pb::Event::kRestored: {
+      const pb::RestoredEvent& restored = event.restored();
+      return call_back([&] { handler_.on_restored({restored.group(), restored.checkpoint(), restored.index()}); });
+    }
+    case pb::Event::kDurable:
+      return call_back([&] { handler_.on_durable(event.durable().group(), event.durable().index()); });
     case pb::Event::kLeader:  // the view tells
     case pb::Event::kMemberSlow:
     case pb::Event::kClientSlow:

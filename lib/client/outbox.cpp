@@ -59,7 +59,8 @@ Sent fate_of(Ticket ticket, const pb::SessionReply& session) {
 Ticket Outbox::add(FrameSocket& socket, std::string_view group, std::string_view message, const SendOptions& options) {
   const bool fits = group == group_ && options.service == options_.service && options.text == options_.text &&
                     options.in_view == options_.in_view && options.more_groups == options_.more_groups &&
-                    options.to == options_.to && body_.size() + cost(message) <= batch_bytes_;
+                    options.to == options_.to && options.durable == options_.durable &&
+                    body_.size() + cost(message) <= batch_bytes_;
   if (!fits) {
     close_batch(socket);
     group_ = group;
@@ -102,6 +103,7 @@ void Outbox::append_frame(FrameSocket& socket, std::string_view body, std::strin
   if (options_.to) {
     fill(*fields.mutable_to(), *options_.to);
   }
+  fields.set_durable(options_.durable);
   pb::Request request;
   request.set_id(next_);
   const std::string head = fields.SerializeAsString() + field_head(pb::SendBatch::kBodyFieldNumber, size);

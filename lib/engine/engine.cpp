@@ -96,6 +96,7 @@ Result<void> Engine::open() {
     return tl::unexpected(control.error());
   }
   control_ = std::move(*control);
+  durable_.reset(new DurableGroups(io_, options_.state_dir + "/groups", *this));  // only we know that we are its shell
 
   auto node = options_.node;
   if (node == 0 && (options_.bootstrap || options_.found_if_alone)) {
@@ -194,6 +195,7 @@ void Engine::start_node() {
 /// The incarnation is over; the next one starts after `backoff`, under an identity that is durable.
 void Engine::restart_node(core::Duration backoff) {
   node_over_ = true;
+  durable_->keeper().over();
   view_.reset();
   discovery_.rest();
   tell_status();
@@ -219,6 +221,7 @@ void Engine::restart_node(core::Duration backoff) {
 /// Left by command: the daemon stays, until somebody tells it to join again.
 void Engine::stay_out() {
   left_ = true;
+  durable_->keeper().over();
   view_.reset();
   discovery_.rest();
   transport_.stop("left the cluster");

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/node/node.h"
+#include "engine/durable_groups.h"
 #include "engine/event_log.h"
 #include "engine/logs.h"
 #include "engine/options.h"
@@ -38,6 +39,7 @@ enum class ExitStatus : int {
 class Engine final : private io::TransportHandler,
                      private io::DiscoveryHandler,
                      private io::ControlHandler,
+                     private DurableGroups::Shell,
                      private LogContextSource {
  public:
   /// The references must outlive the engine.
@@ -89,6 +91,9 @@ class Engine final : private io::TransportHandler,
   void apply(core::StateRequested& effect);
   void apply(core::StateArrived& effect);
   void apply(core::ClientDismissed& effect);
+  void apply(core::HistoryRequested& effect) { durable_->keeper().apply(effect); }
+  void apply(core::HistoryAdopted& effect) { durable_->keeper().apply(effect); }
+  void apply(core::HistoryDurable& effect) { control_->apply(effect); }
   void apply(core::SendOutcome& effect);
   void apply(core::RequestAnswered& effect);
   void apply(core::StableReached& effect);
@@ -139,6 +144,20 @@ class Engine final : private io::TransportHandler,
   Result<void> set_log_level(std::string_view level, std::string_view subsystem) override;
   Result<void> cluster_join(const std::vector<std::string>& peers) override;
 
+  void durable_join(core::ClientJoin join, const io::CheckpointWish& wish) override;
+  [[nodiscard]] std::vector<io::KeptGroup> checkpoints() const override { return durable_->status(); }
+  Result<void> force_checkpoint(const std::string& group) override { return durable_->keeper().force(group); }
+  void verify_checkpoint(core::ClientId client, core::RequestId request, const std::string& group) override;
+
+  // ---- DurableGroups::Shell (engine_handlers.cpp)
+  void to_core(core::Input input) override;
+  void to_clients(core::Effect effect) override;
+  void restored(const std::vector<core::ClientId>& clients, const std::string& group, const core::HistoryPosition& checkpoint,
+                const core::HistoryPosition& end) override;
+  void durable_news(const std::string& group, const std::string& what) override;
+  void durable_failed(const std::string& why) override;
+  [[nodiscard]] core::Pid own_pid() const override { return self_.pid; }
+
   [[nodiscard]] LogContext log_context() const override;
   /// For one entry; what it is about makes fields in the journal (LogContext).
   [[nodiscard]] spdlog::logger& log(Subsystem subsystem, std::string_view event = {}, const core::Pid& member = {}) {
@@ -160,6 +179,7 @@ class Engine final : private io::TransportHandler,
   io::StartState state_;  // identity as stored; acceptor as of the last Persist
   io::Transport transport_;
   std::unique_ptr<io::ControlServer> control_;
+  std::unique_ptr<DurableGroups> durable_;
   io::Refusals refusals_;
   io::Discovery discovery_;
   std::vector<io::HostPort> seeds_;  // as set, or as told by `join`; what discovery finds comes on top

@@ -132,6 +132,7 @@ void Engine::apply(core::GroupViewInstalled& effect) {
       .debug("group '{}' has {} members (view {}, token {})", effect.group_view->name, effect.group_view->members.size(),
              effect.group_view->number, effect.group_view->token);
   control_->apply(effect);
+  durable_->keeper().apply(effect);
 }
 
 void Engine::apply(core::QuorumChanged& effect) {
@@ -174,6 +175,7 @@ void Engine::apply(core::DeliverMessages& effect) {
                effect.position, effect.group);
   }
   control_->apply(effect);
+  durable_->keeper().apply(effect);
 }
 
 void Engine::apply(core::StateRequested& effect) {
@@ -183,6 +185,9 @@ void Engine::apply(core::StateRequested& effect) {
 }
 
 void Engine::apply(core::StateArrived& effect) {
+  if (effect.history) {
+    return durable_->keeper().apply(effect);
+  }
   if (effect.last) {
     log(Subsystem::groups)
         .info("the state of group '{}' is here: {} bytes (transfer {}{})", effect.group, effect.offset + effect.body.size(),
@@ -194,6 +199,7 @@ void Engine::apply(core::StateArrived& effect) {
 void Engine::apply(core::ClientDismissed& effect) {
   log(Subsystem::groups).warn("client {} is out of group '{}': it could not get its state", effect.client, effect.name);
   control_->apply(effect);
+  durable_->keeper().dismissed(effect.client, effect.name);
 }
 
 void Engine::apply(core::SendOutcome& effect) {
@@ -226,6 +232,9 @@ void Engine::answered(core::ClientId client, core::RequestId request) {
 }
 
 void Engine::apply(core::RequestDone& effect) {
+  if (durable_->keeper().answered(effect.client, effect.request, false)) {
+    return;
+  }
   answered(effect.client, effect.request);
   if (effect.client != 0) {
     control_->apply(effect);
@@ -233,6 +242,9 @@ void Engine::apply(core::RequestDone& effect) {
 }
 
 void Engine::apply(core::RequestRefused& effect) {
+  if (durable_->keeper().answered(effect.client, effect.request, true)) {
+    return;
+  }
   answered(effect.client, effect.request);
   if (effect.client != 0) {
     control_->apply(effect);

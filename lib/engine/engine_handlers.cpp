@@ -1,5 +1,6 @@
 // What the transport and the control socket tell the engine, and ask it.
 #include <algorithm>
+#include <asio/post.hpp>
 #include <type_traits>
 #include <utility>
 
@@ -112,6 +113,14 @@ void Engine::input(core::Input input) {
     });
     return;
   }
+  if (const auto* read = std::get_if<core::ClientRead>(&input)) {
+    durable_->keeper().read(read->client);
+  } else if (const auto* gone = std::get_if<core::ClientGone>(&input)) {
+    durable_->keeper().gone(gone->client);
+    return to_core(std::move(input));  // behind what the keeper has said of it
+  } else if (auto* piece = std::get_if<core::ClientState>(&input); piece != nullptr && durable_->keeper().piece(*piece)) {
+    return schedule_turn();
+  }
   if (node_ && !finished_) {
     traffic_ = true;
     return step(std::move(input));
@@ -125,6 +134,59 @@ void Engine::input(core::Input input) {
         }
       },
       input);
+}
+
+// ---------------------------------------------------------------- durable groups
+
+void Engine::durable_join(core::ClientJoin join, const io::CheckpointWish& wish) {
+  if (!node_ || finished_ || options_.witness) {
+    return input(std::move(join));  // refused
+  }
+  durable_->keeper().join(std::move(join), {wish.every_messages, wish.every, wish.at_views});
+}
+
+void Engine::verify_checkpoint(core::ClientId client, core::RequestId request, const std::string& group) {
+  durable_->verify(group, [this, client, request, group](const Result<durable::Contents>& found) {
+    if (found) {
+      control_->apply(core::RequestDone{client, request, nullptr});
+    } else {
+      control_->apply(core::RequestRefused{client, request, "failed", "group " + group + ": " + found.error().message});
+    }
+    schedule_turn();
+  });
+}
+
+/// Never inside a call of the keeper's.
+void Engine::to_core(core::Input input) {
+  asio::post(io_, [this, input = std::move(input)] { step(input); });
+}
+
+void Engine::to_clients(core::Effect effect) {
+  std::visit(
+      [this]<typename T>(const T& body) {
+        if constexpr (requires { control_->apply(body); }) {
+          control_->apply(body);
+        }
+      },
+      effect);
+  schedule_turn();
+}
+
+void Engine::restored(const std::vector<core::ClientId>& clients, const std::string& group,
+                      const core::HistoryPosition& checkpoint, const core::HistoryPosition& end) {
+  log(Subsystem::groups)
+      .info("group '{}' goes on here behind message {} (checkpoint {}, era {})", group, end.index, checkpoint.index, end.era);
+  control_->restored(clients, group, checkpoint, end);
+  schedule_turn();
+}
+
+void Engine::durable_news(const std::string& group, const std::string& what) {
+  log(Subsystem::storage).warn("group '{}': {}", group, what);
+}
+
+/// What is not on the disk may not be called so, and nobody knows what is: fail-stop, as with the daemon's own records.
+void Engine::durable_failed(const std::string& why) {
+  to_core(core::PersistFailed{0, why});
 }
 
 core::NodeStatus Engine::status() const {

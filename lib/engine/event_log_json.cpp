@@ -121,6 +121,8 @@ std::string_view word(core::RunKind kind) {
       return "group_hold";
     case core::RunKind::session:
       return "session";
+    case core::RunKind::group_synced:
+      return "group_synced";
   }
   return "?";
 }

@@ -132,6 +132,12 @@ bool parse_batch_fields(const Slice& frame, std::string_view bytes, BatchRequest
       case tag(pb::SendBatch::kGroupsFieldNumber, kLengthDelimited):
       case tag(pb::SendBatch::kToFieldNumber, kLengthDelimited):
         return false;  // rare: the generic parser copies the body
+      case tag(pb::SendBatch::kDurableFieldNumber, kVarint):
+        if (!in.ReadVarint64(&number)) {
+          return false;
+        }
+        batch.durable = number != 0;
+        break;
       default:
         if (!skip_field(in, bytes, field_tag)) {
           return false;
@@ -216,7 +222,8 @@ BatchRequest take_batch(pb::Request& request) {
           batch.in_view(),
           Slice::take(std::move(*batch.mutable_body())),
           {batch.groups().begin(), batch.groups().end()},
-          batch.has_to() ? std::optional(to_core(batch.to())) : std::nullopt};
+          batch.has_to() ? std::optional(to_core(batch.to())) : std::nullopt,
+          batch.durable()};
 }
 
 std::optional<BodyFault> check_body(std::string_view body, std::uint32_t count, bool text, std::size_t max_message) {
@@ -285,6 +292,7 @@ SharedFrame encode_messages(const pb::MessageBatch& batch, const Slice& body) {
   std::string_view rest = body.view();
   for (std::uint32_t i = 0; i < batch.count(); ++i) {
     message.set_position(batch.position() + i);
+    message.set_index(batch.index() == 0 ? 0 : batch.index() + i);
     const std::string_view content = next_message(rest);
     if (batch.text() && valid_utf8(content)) {  // a peer's word is not enough for JSON
       message.set_text(content.data(), content.size());

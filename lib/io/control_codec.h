@@ -33,6 +33,7 @@ struct BatchRequest {
   Slice body;
   std::vector<std::string> groups;  ///< further ones
   std::optional<core::ClientRef> to;
+  bool durable = false;
 };
 
 /// A frame that many connections get: head, then body, which is the payload itself.

@@ -235,6 +235,19 @@ void fill(pb::Diagnosis& out, const Diagnosis& diagnosis) {
   }
 }
 
+void fill(pb::Checkpoint& out, const KeptGroup& kept) {
+  out.set_group(kept.group);
+  out.set_index(kept.kept.position.index);
+  out.set_era(kept.kept.position.era);
+  out.set_checkpoint(kept.checkpoint.index);
+  out.set_checkpoint_bytes(kept.checkpoint_bytes);
+  out.set_log_bytes(kept.log_bytes);
+  out.set_synced(kept.synced.index);
+  *out.mutable_keepers() = {kept.kept.keepers.begin(), kept.kept.keepers.end()};
+  out.set_follows(kept.follows);
+  out.set_in_progress(kept.in_progress);
+}
+
 void fill(pb::MessageBatch& out, const core::DeliverMessages& delivery, const core::GroupView& view) {
   out.set_group(view.name);
   const auto sender = std::find_if(view.members.begin(), view.members.end(), [&](const core::GroupMember& member) {
@@ -253,6 +266,7 @@ void fill(pb::MessageBatch& out, const core::DeliverMessages& delivery, const co
   out.set_token(delivery.token);
   out.set_direct(delivery.direct != 0);
   out.set_request(delivery.request);
+  out.set_index(delivery.history.index);
 }
 
 void fill(pb::StableEvent& out, const core::StableReached& stable, const core::GroupView& view) {

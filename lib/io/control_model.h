@@ -17,6 +17,7 @@ void fill(pb::StableEvent& out, const core::StableReached& stable, const core::G
 void fill(pb::RequestResult& out, const core::RequestAnswered& answer);
 void fill(pb::LeaderEvent& out, const core::View& view, const core::Pid& self);
 void fill(pb::Status& out, const core::NodeStatus& status, const NodeInfo& info, const NamedCounters& shell);
+void fill(pb::Checkpoint& out, const KeptGroup& kept);
 void fill(pb::Diagnosis& out, const Diagnosis& diagnosis);
 /// Everything but the body. The sender's name is looked up in the group view.
 void fill(pb::MessageBatch& out, const core::DeliverMessages& delivery, const core::GroupView& view);

@@ -328,6 +328,7 @@ void ControlServer::Impl::state_arrived(const core::StateArrived& effect) {
   state.set_payload(effect.body.data(), effect.body.size());
   state.set_last(effect.last);
   state.set_cold(effect.cold);
+  state.set_index(effect.index);
   Broadcast broadcast(event);
   for (const core::ClientId client : effect.clients) {
     if (ControlSession* const session = find(client)) {
@@ -344,6 +345,23 @@ void ControlServer::Impl::dismissed(const core::ClientDismissed& effect) {
     reply.mutable_event()->mutable_excluded()->set_why(
         "the state of the group could not be had: nobody gave it, or it was not taken");
     session->connection().send(reply);
+  }
+}
+
+/// K2.
+void ControlServer::Impl::durable(const core::HistoryDurable& effect) {
+  const auto found = groups_.find(effect.id);
+  if (found == groups_.end()) {
+    return;
+  }
+  pb::Event event;
+  event.mutable_durable()->set_group(effect.group);
+  event.mutable_durable()->set_index(effect.position.index);
+  Broadcast broadcast(event);
+  for (ControlSession* const session : found->second.members) {
+    if (session->hears(effect.id)) {
+      broadcast.to(session->connection(), {.group = effect.id});
+    }
   }
 }
 
@@ -468,15 +486,18 @@ void ControlServer::apply(const core::DeliverMessages& effect) {
   impl_->deliver(effect);
 }
 
+/// Who misses messages before it (G10) must not answer: it goes with them, and the departure of this member ends the request.
 void ControlServer::apply(const core::StateRequested& effect) {
-  if (ControlSession* const session = impl_->find(effect.client)) {
-    pb::Reply reply;
-    pb::StateRequest& request = *reply.mutable_event()->mutable_state_request();
+  ControlSession* const session = impl_->find(effect.client);
+  const auto tag = session != nullptr ? session->tag_in(effect.group) : std::nullopt;
+  if (tag) {
+    pb::Event event;
+    pb::StateRequest& request = *event.mutable_state_request();
     request.set_group(effect.group);
     request.set_token(effect.token);
     request.set_window(effect.window);
     request.set_piece_size(static_cast<std::uint32_t>(effect.piece_size));
-    session->connection().send(reply);
+    Broadcast(event).to(session->connection(), *tag);
   }
 }
 
@@ -486,6 +507,27 @@ void ControlServer::apply(const core::StateArrived& effect) {
 
 void ControlServer::apply(const core::ClientDismissed& effect) {
   impl_->dismissed(effect);
+}
+
+void ControlServer::apply(const core::HistoryDurable& effect) {
+  impl_->durable(effect);
+}
+
+void ControlServer::restored(const std::vector<core::ClientId>& clients, const std::string& group,
+                             const core::HistoryPosition& checkpoint, const core::HistoryPosition& end) {
+  pb::Event event;
+  pb::RestoredEvent& restored = *event.mutable_restored();
+  restored.set_group(group);
+  restored.set_checkpoint(checkpoint.index);
+  restored.set_index(end.index);
+  restored.set_era(end.era);
+  Broadcast broadcast(event);
+  for (const core::ClientId client : clients) {
+    ControlSession* const session = impl_->find(client);
+    if (const auto tag = session != nullptr ? session->tag_in(group) : std::nullopt) {
+      broadcast.to(session->connection(), *tag);
+    }
+  }
 }
 
 void ControlServer::apply(const core::SendOutcome& effect) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -83,6 +84,25 @@ struct Diagnosis {
   Result<ReloadReport> settings = ReloadReport{};  ///< as they would be read now
 };
 
+/// When a member that joins a durable group wants checkpoints. Zero: not for that reason.
+struct CheckpointWish {
+  std::uint64_t every_messages = 0;
+  std::chrono::seconds every{};
+  bool at_views = false;
+};
+
+/// What the disk has of a durable group.
+struct KeptGroup {
+  std::string group;
+  core::KeptHistory kept;
+  core::HistoryPosition checkpoint;
+  core::HistoryPosition synced;
+  std::uint64_t checkpoint_bytes = 0;
+  std::uint64_t log_bytes = 0;
+  bool follows = false;
+  bool in_progress = false;
+};
+
 using NamedCounters = std::vector<std::pair<std::string, std::uint64_t>>;
 
 /// The engine, as the control socket sees it. All calls come from the io_context's thread and must not block. `input` may execute
@@ -99,6 +119,12 @@ class ControlHandler {
   /// While there is no Node (back-off after an exclusion, shutdown) answer with RequestRefused, code `excluded` or
   /// `shutting_down`.
   virtual void input(core::Input input) = 0;
+  /// A ClientJoin of a durable group (GroupPolicy::disks).
+  virtual void durable_join(core::ClientJoin join, const CheckpointWish& /*wish*/) { input(std::move(join)); }
+  [[nodiscard]] virtual std::vector<KeptGroup> checkpoints() const { return {}; }
+  virtual Result<void> force_checkpoint(const std::string& /*group*/) { return fail("no group is kept here"); }
+  /// Answered by RequestDone or RequestRefused.
+  virtual void verify_checkpoint(core::ClientId /*client*/, core::RequestId /*request*/, const std::string& /*group*/) {}
   /// Something is queued for a client: call ControlServer::end_of_turn() at the end of this turn of the event loop, also when the
   /// core had nothing to do in it.
   virtual void output_queued() = 0;
@@ -138,6 +164,10 @@ class ControlServer {
   void apply(const core::StateRequested& effect);
   void apply(const core::StateArrived& effect);
   void apply(const core::ClientDismissed& effect);
+  void apply(const core::HistoryDurable& effect);
+  /// These members of a durable group have its state up to `end`; it began with a checkpoint.
+  void restored(const std::vector<core::ClientId>& clients, const std::string& group, const core::HistoryPosition& checkpoint,
+                const core::HistoryPosition& end);
   void apply(const core::SendOutcome& effect);
   void apply(const core::RequestAnswered& effect);
   void apply(const core::StableReached& effect);

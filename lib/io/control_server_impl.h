@@ -71,6 +71,7 @@ class ControlServer::Impl final : public ControlSession::Home {
   void state_arrived(const core::StateArrived& effect);
   void stable_reached(const core::StableReached& effect);
   void dismissed(const core::ClientDismissed& effect);
+  void durable(const core::HistoryDurable& effect);
   void group_held(const core::GroupHeld& effect);
   void tell_watchers(const pb::Event& event);
   void lease_granted(const core::LeaseGranted& effect);

@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint32_t kProtocol = 1;
 constexpr std::size_t kMaxName = 255;
 constexpr std::size_t kMaxPeers = 64;
+constexpr std::uint32_t kMaxDisks = 64;
 constexpr std::size_t kLittle = std::size_t{256} << 10U;  // waiting to be written: nearly nothing
 constexpr std::chrono::milliseconds kAnswerWithin{5000};
 constexpr std::size_t kCollect = std::size_t{64} << 10U;  // bytes of single sends that become one
@@ -34,6 +35,7 @@ bool for_admins(pb::Request::KindCase kind) {
     case pb::Request::kLogLevel:
     case pb::Request::kReload:
     case pb::Request::kColdStart:
+    case pb::Request::kCheckpoint:
       return true;
     case pb::Request::kHello:
     case pb::Request::kStatus:
@@ -138,6 +140,8 @@ void ControlSession::request(pb::Request& request) {
       return group_request(request);
     case pb::Request::kReply:
       return group_reply(request);
+    case pb::Request::kCheckpoint:
+      return checkpoint(request);
     case pb::Request::kClusterJoin:
       return cluster_join(request);
     case pb::Request::kClusterLeave:
@@ -219,6 +223,9 @@ void ControlSession::join(pb::Request& request) {
   if (!is_label(join.member_name())) {
     return error(request.id(), "bad_request", "a member's name has up to 255 bytes of printable UTF-8");
   }
+  if (join.has_durable() && (join.durable().disks() == 0 || join.durable().disks() > kMaxDisks)) {
+    return error(request.id(), "bad_request", "a durable group is kept on 1 to " + std::to_string(kMaxDisks) + " disks");
+  }
   if (groups.size() + joining_ >= limits_.max_groups) {
     return error(request.id(), "too_many", "one connection is in at most " + std::to_string(limits_.max_groups) + " groups");
   }
@@ -233,11 +240,17 @@ void ControlSession::join(pb::Request& request) {
   joins_.emplace(input.request, std::move(*stay));
   input.group = std::move(*join.mutable_group());
   input.member_name = std::move(*join.mutable_member_name());
-  input.policy.total_only = join.total_only();
+  input.policy.total_only = join.total_only() || join.has_durable();
   input.lease = join.lease();
   input.state = {join.state(), join.offer(), std::max(join.replicas(), 1U)};
   input.stability = join.stability();
-  home_.handler().input(std::move(input));
+  if (!join.has_durable()) {
+    return home_.handler().input(std::move(input));
+  }
+  input.policy.disks = join.durable().disks();
+  home_.handler().durable_join(
+      std::move(input),
+      {join.durable().every_messages(), std::chrono::seconds(join.durable().every_seconds()), join.durable().at_views()});
 }
 
 void ControlSession::leave(pb::Request& request) {
@@ -365,15 +378,17 @@ void ControlSession::send(pb::Request& request) {
     submit_collected();
     std::string body;
     append_message(body, content);
-    return submit({id_, 0, names.front(), *service, text, 1, send.in_view(), Slice::take(std::move(body)), std::move(wish)},
+    return submit({id_, 0, names.front(), *service, text, 1, send.in_view(), Slice::take(std::move(body)), std::move(wish), 0,
+                   send.durable()},
                   request.id(), pb::Request::kSend);
   }
   const bool same = collected_ && request.id() == collected_first_ + collected_->count && *service == collected_->service &&
-                    text == collected_->text && send.in_view() == collected_->in_view && names.front() == collected_->group &&
-                    collected_body_.size() + content.size() <= kCollect;
+                    text == collected_->text && send.in_view() == collected_->in_view && send.durable() == collected_->durable &&
+                    names.front() == collected_->group && collected_body_.size() + content.size() <= kCollect;
   if (!same) {
     submit_collected();
     collected_ = core::ClientSend{id_, 0, names.front(), *service, text, 0, send.in_view(), {}};
+    collected_->durable = send.durable();
     collected_first_ = request.id();
   }
   ++collected_->count;
@@ -405,7 +420,7 @@ void ControlSession::batch(BatchRequest batch) {
   }
   auto wish = wish_of(names, batch.to);
   submit({id_, 0, std::move(names.front()), *service, batch.text, batch.count, batch.in_view, std::move(batch.body),
-          std::move(wish)},
+          std::move(wish), 0, batch.durable},
          batch.id, pb::Request::kSendBatch);
 }
 
@@ -490,8 +505,10 @@ void ControlSession::outcome(const core::SendOutcome& effect) {
     core::SendOutcome part = effect;
     part.count = count;
     part.position += first - effect.request;
+    part.history.index += effect.history.index == 0 ? 0 : first - effect.request;
     const auto offset = static_cast<std::uint32_t>(first - found->first);
-    if (session_ != 0 && effect.outcome == core::Outcome::unknown) {
+    // C6 tells later what was delivered; what the disks have (K2) it does not know.
+    if (session_ != 0 && effect.outcome == core::Outcome::unknown && effect.code != "not_durable") {
       doubts_.push_back({pending.kind, pending.id + offset, count, count});
     } else {
       answer_sends(pending, offset, part);
@@ -513,6 +530,8 @@ void ControlSession::answer_sends(const Pending& pending, std::uint32_t offset, 
     answer.set_view(effect.view);
     answer.set_position(effect.position);
     answer.set_code(effect.code.data(), effect.code.size());
+    answer.set_index(delivered ? effect.history.index : 0);
+    answer.set_durable(effect.durable);
     connection_->send(reply);
     return;
   }
@@ -523,6 +542,8 @@ void ControlSession::answer_sends(const Pending& pending, std::uint32_t offset, 
     answer.set_outcome(word.data(), word.size());
     answer.set_view(effect.view);
     answer.set_position(delivered ? effect.position + i : 0);
+    answer.set_index(delivered && effect.history.index != 0 ? effect.history.index + i : 0);
+    answer.set_durable(effect.durable);
     answer.set_code(effect.code.data(), effect.code.size());
     connection_->send(reply);
   }
@@ -575,6 +596,9 @@ void ControlSession::done(const core::RequestDone& effect) {
       break;
     case pb::Request::kColdStart:
       reply.mutable_cold_start();
+      break;
+    case pb::Request::kCheckpoint:
+      reply.mutable_checkpoint();
       break;
     case pb::Request::kSend:  // sends have outcomes
     case pb::Request::kSendBatch:

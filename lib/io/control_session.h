@@ -64,6 +64,8 @@ class ControlSession final : public ControlConnection::User {
   /// Messages or a view of its group: not if it was dropped out of it.
   void deliver(const SharedFrame& frame, const FrameTag& tag);
   [[nodiscard]] bool hears(core::GroupId group) const;
+  /// How a frame about the group is marked for this client. nullopt: it was dropped out of it.
+  [[nodiscard]] std::optional<FrameTag> tag_in(std::string_view group) const;
   void left(core::GroupId group);
   /// Ends the connection when a group has waited for it too long. False: no group waits for it.
   bool check_holds(std::chrono::steady_clock::time_point now);
@@ -130,6 +132,7 @@ class ControlSession final : public ControlConnection::User {
   void group_reply(pb::Request& request);
   void cluster_join(const pb::Request& request);
   void evict(pb::Request& request);
+  void checkpoint(const pb::Request& request);
   void log_level(const pb::Request& request);
   void reload(const pb::Request& request);
 

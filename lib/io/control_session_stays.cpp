@@ -133,6 +133,14 @@ bool ControlSession::hears(core::GroupId group) const {
   return found == stays_.end() || !found->second.gone;
 }
 
+std::optional<FrameTag> ControlSession::tag_in(std::string_view group) const {
+  const auto found = std::ranges::find_if(stays_, [&](const auto& entry) { return entry.second.group == group; });
+  if (found == stays_.end()) {
+    return FrameTag{};
+  }
+  return found->second.gone ? std::nullopt : std::optional(FrameTag{.group = found->first});
+}
+
 /// The group it is furthest behind in.
 std::optional<pb::ClientSlow> ControlSession::slowness() const {
   constexpr std::size_t kNotable = std::size_t{1} << 20U;

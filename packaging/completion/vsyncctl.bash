@@ -39,6 +39,10 @@ _vsyncctl() {
             words="trace debug info warn error off"
             ((i == COMP_CWORD - 1)) || words="membership detector ordering groups transport control storage"
             ;;
+          checkpoint)
+            words="list show verify force"
+            ((i == COMP_CWORD - 1)) || words=$(_vsyncctl_texts group "${ask[@]}" --json groups)
+            ;;
           group | listen | send | request | bench) words=$(_vsyncctl_texts group "${ask[@]}" --json groups) ;;
           evict) words=$(_vsyncctl_texts name "${ask[@]}" --json members) ;;
           *) words="" ;;

@@ -101,6 +101,7 @@ Outcome Player::finish() {
   if (world_) {
     const check::History history(world_->records());
     check::safety(history, outcome.report);
+    check::durability(history, outcome.report);
     check::Ending ending;
     for (const auto host : world_->hosts()) {
       if (settled_ && world_->running(host) && !world_->witness(host) && world_->status(host).view) {

@@ -40,10 +40,17 @@ std::string Player::group(Words words) {
 
 std::string Player::client_join(Words words) {
   if (words.size() < 3) {
-    return "client-join HOST CLIENT GROUP [total-only] [lease] [stability] [state [offer N] [replicas N]]";
+    return "client-join HOST CLIENT GROUP [total-only] [lease] [stability] [state [offer N] [replicas N]] [durable DISKS]";
   }
   const auto wish = [&](const char* word) { return std::find(words.begin() + 3, words.end(), word) != words.end(); };
   StateWish state{.wanted = wish("state")};
+  const auto host = static_cast<HostId>(number(words[0]));
+  for (std::size_t i = 3; i + 1 < words.size(); ++i) {
+    if (words[i] == "durable") {
+      workload_->join_durable(host, words[1], words[2], static_cast<std::uint32_t>(number(words[i + 1])));
+      return "";
+    }
+  }
   for (std::size_t i = 3; i + 1 < words.size(); ++i) {
     if (words[i] == "offer") {
       state.offer = number(words[i + 1]);
@@ -51,8 +58,7 @@ std::string Player::client_join(Words words) {
       state.replicas = static_cast<std::uint32_t>(number(words[i + 1]));
     }
   }
-  workload_->join(static_cast<HostId>(number(words[0])), words[1], words[2],
-                  {wish("total-only"), wish("lease"), wish("stability"), state});
+  workload_->join(host, words[1], words[2], {wish("total-only"), wish("lease"), wish("stability"), state});
   return "";
 }
 
@@ -83,7 +89,8 @@ std::string Player::client_hold(Words words) {
 std::string Player::submit(Words words) {
   const auto kind = words.size() < 2 ? std::nullopt : service(words[1]);
   if (!kind) {
-    return "submit HOST|all fifo|causal|total [count N] [size N] [client C] [group G] [also GROUP]... [to HOST] [fenced]";
+    return "submit HOST|all fifo|causal|total [count N] [size N] [client C] [group G] [also GROUP]... [to HOST] [fenced] "
+           "[durable]";
   }
   std::uint32_t count = 1;
   std::size_t size = 16;
@@ -91,9 +98,12 @@ std::string Player::submit(Words words) {
   std::string group = kGroup;
   bool fenced = false;
   SendWish wish;
+  bool durable = false;
   for (std::size_t i = 2; i < words.size(); ++i) {
     if (words[i] == "fenced") {
       fenced = true;
+    } else if (words[i] == "durable") {
+      durable = true;
     } else if (i + 1 < words.size()) {
       const auto& value = words[++i];
       if (words[i - 1] == "count") {
@@ -112,7 +122,9 @@ std::string Player::submit(Words words) {
     }
   }
   for (const auto host : words[0] == "all" ? world_->hosts() : hosts(words.first(1))) {
-    if (world_->running(host)) {
+    if (world_->running(host) && durable) {
+      workload_->send_durable(host, client, group, count, size);
+    } else if (world_->running(host)) {
       workload_->send(host, client, group, *kind, count, size, fenced, wish.to || !wish.more_groups.empty() ? &wish : nullptr);
     }
   }

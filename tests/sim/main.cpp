@@ -38,6 +38,8 @@ class Summary {
     views_ += result.views;
     cold_ += result.cold_views;
     deliveries_ += result.deliveries;
+    durable_ += result.durable;
+    restored_ += result.restored;
     sum(faults_, result.faults);
     sum(steps_, result.steps_taken);
     sum(refusals_, result.refusals);
@@ -48,6 +50,8 @@ class Summary {
                 static_cast<unsigned long long>(first_seed), static_cast<unsigned long long>(last_seed), runs_,
                 static_cast<double>(simulated_.count()) / 1e9, static_cast<unsigned long long>(views_),
                 static_cast<unsigned long long>(cold_), static_cast<unsigned long long>(deliveries_));
+    std::printf("durable groups: %llu messages called durable, %llu members restored\n",
+                static_cast<unsigned long long>(durable_), static_cast<unsigned long long>(restored_));
     std::printf("ends: converged %zu, state lost %zu, votes lost %zu, failed %zu\n", count(sim::RunEnd::converged),
                 count(sim::RunEnd::state_lost), count(sim::RunEnd::votes_lost), count(sim::RunEnd::stuck));
     print("faults", faults_);
@@ -77,7 +81,7 @@ class Summary {
   std::size_t runs_ = 0;
   std::map<sim::RunEnd, std::size_t> ends_;
   core::Duration simulated_{};
-  std::uint64_t views_ = 0, cold_ = 0, deliveries_ = 0;
+  std::uint64_t views_ = 0, cold_ = 0, deliveries_ = 0, durable_ = 0, restored_ = 0;
   Counts faults_, steps_, refusals_;
 };
 

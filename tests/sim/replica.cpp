@@ -22,6 +22,15 @@ void Replica::apply(const DeliverMessages& messages) {
   }
 }
 
+std::string Replica::apply(const DeliverMessages& messages, const std::vector<std::uint64_t>& ids) {
+  apply(messages);
+  if (messages.history.index != ids_.size() + 1) {
+    return "message " + std::to_string(messages.history.index) + " where " + std::to_string(ids_.size() + 1) + " was due";
+  }
+  ids_.insert(ids_.end(), ids.begin(), ids.end());
+  return "";
+}
+
 std::string Replica::arrive(const StateArrived& piece) {
   if (piece.offset == 0) {
     arriving_.clear();
@@ -37,21 +46,30 @@ std::string Replica::arrive(const StateArrived& piece) {
   }
   has_ = true;
   if (piece.cold) {
-    totals_ = Hasher().add(piece.token).value();  // a group that begins anew is not the one before
+    totals_ = durable ? 0 : Hasher().add(piece.token).value();  // a group that begins anew is not the one before
     others_ = 0;
+    ids_.clear();
     return "";
   }
   Reader reader(arriving_);
   totals_ = reader.value<std::uint64_t>();
   others_ = reader.value<std::uint64_t>();
+  ids_.clear();
+  for (auto n = reader.count(arriving_.size(), sizeof(std::uint64_t)).value_or(0); n > 0; --n) {
+    ids_.push_back(reader.value<std::uint64_t>());
+  }
   const auto fill = reader.raw(reader.left()).value_or("");
   const bool whole = std::all_of(fill.begin(), fill.end(), [&](char c) { return c == static_cast<char>(totals_ & 0x7fU); });
-  return whole && reader.done() ? "" : "the state is damaged";
+  return whole && reader.done() && (!durable || ids_.size() == piece.index) ? "" : "the state is damaged";
 }
 
 void Replica::give(const StateRequested& asked, std::size_t size) {
   Writer writer;
-  writer.put(totals_).put(others_).raw(std::string(size, static_cast<char>(totals_ & 0x7fU)));
+  writer.put(totals_).put(others_).put(static_cast<std::uint32_t>(ids_.size()));
+  for (const auto id : ids_) {
+    writer.put(id);
+  }
+  writer.raw(std::string(size, static_cast<char>(totals_ & 0x7fU)));
   giving_ = Giving{asked, writer.take(), 0, false, {}};
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/model/effect.h"
 #include "core/model/input.h"
@@ -19,7 +20,11 @@ class Replica {
   [[nodiscard]] core::GroupId group() const { return group_; }
 
   void enter(core::GroupId group) { group_ = group; }
+  bool durable = false;
   void apply(const core::DeliverMessages& messages);
+  /// K1: of a durable group, its messages by their ids. Not empty: what is wrong with them.
+  std::string apply(const core::DeliverMessages& messages, const std::vector<std::uint64_t>& ids);
+  [[nodiscard]] const std::vector<std::uint64_t>& ids() const { return ids_; }
   /// Not empty: what is wrong with the piece.
   std::string arrive(const core::StateArrived& piece);
 
@@ -44,6 +49,7 @@ class Replica {
   bool has_ = false;
   std::uint64_t totals_ = 0;
   std::uint64_t others_ = 0;
+  std::vector<std::uint64_t> ids_;
   std::uint64_t token_ = 0;  ///< of the transfer under way
   std::string arriving_;
   std::optional<Giving> giving_;

@@ -89,6 +89,9 @@ Plan draw(const RunOptions& options, Rng& rng) {
   plan.ancient = !calm && rng.chance(0.1);
   plan.unnumbered = plan.setup.quorum == QuorumPolicy::dynamic && !plan.ancient && rng.chance(0.2);
   plan.witness = options.profile == Profile::witness || (!calm && plan.nodes > 1 && rng.chance(0.15));
+  const auto members = plan.nodes - (plan.witness && plan.nodes > 1 ? 1 : 0);
+  plan.appetite.disks = static_cast<std::uint32_t>(1 + rng.below(std::min<std::size_t>(members, 5)));
+  plan.appetite.checkpoint_every = one_of<std::uint64_t>(rng, {3, 10, 35, 1'000'000});
   return plan;
 }
 
@@ -207,7 +210,7 @@ bool Run::settle(Duration limit) {
   while (world_.now() < end && result_.report.clean()) {
     advance(milliseconds(200));
     if (world_.common_view()) {
-      advance(seconds(3));  // what is in flight arrives; nothing may change any more
+      advance(seconds(6));  // what is in flight arrives, also at who was stuck; nothing may change any more
       if (world_.common_view()) {
         return true;
       }
@@ -297,6 +300,11 @@ void Run::judge() {
     workload_.judge_states(result_.report);
   }
   check::everything_answered(history, ending_, result_.report);
+  if (2 * world_.lost_disks.size() < plan_.appetite.disks) {
+    check::durability(history, result_.report);
+  }
+  result_.durable = workload_.durable();
+  result_.restored = workload_.restored();
   if (options_.profile == Profile::calm) {
     check::nothing_suspected(history, result_.report);
   }

@@ -32,6 +32,8 @@ struct RunResult {
   std::uint64_t views = 0;       ///< different views installed
   std::uint64_t deliveries = 0;  ///< messages at all processes
   std::uint64_t cold_views = 0;
+  std::uint64_t durable = 0;   ///< messages that senders were told to be
+  std::uint64_t restored = 0;  ///< members that went on from a disk
   std::map<std::string, std::uint64_t> faults;
   std::map<std::string, std::uint64_t> steps_taken;  ///< of the protocol, by name
   std::map<std::string, std::uint64_t> refusals;

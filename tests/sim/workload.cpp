@@ -167,6 +167,9 @@ void Workload::act(HostId host) {
   }
   const auto name = "c" + std::to_string(rng.below(appetite_.clients));
   auto& self = client(host, name);
+  if (host <= appetite_.disks && rng.chance(appetite_.durable)) {
+    return act_durable(host, name);
+  }
   const std::string group = std::vector<std::string>{"any", "some", "total"}[rng.below(3)];
   const bool total_only = group == "total";
   if (rng.chance(appetite_.die)) {
@@ -225,6 +228,7 @@ void Workload::effect(HostId host, const Effect& effect) {
       self->paused = pause->paused;
     }
   } else if (const auto* outcome = std::get_if<SendOutcome>(&effect)) {
+    told_durable(host, *outcome);
     judge_outcome(host, *outcome);
   } else if (const auto* answer = std::get_if<RequestAnswered>(&effect)) {
     judge_answer(host, *answer);
@@ -243,20 +247,28 @@ void Workload::effect(HostId host, const Effect& effect) {
   }
 }
 
-void Workload::received(HostId host, const DeliverMessages& messages) {
-  check::Received fact{messages.group, messages.token, messages.view, messages.sender, messages.service, messages.position, {},
-                       false,          false,          false};
+std::vector<std::uint64_t> Workload::ids_in(const DeliverMessages& messages) {
+  std::vector<std::uint64_t> ids;
   auto rest = messages.body.view();
   for (std::uint32_t i = 0; i < messages.count; ++i) {
     const auto size = rest.size() < 4 ? rest.size() + 1 : take(rest, 4);
     if (size > rest.size()) {
-      fact.ids.push_back(0);
+      ids.push_back(0);
       break;
     }
-    fact.ids.push_back(checked_id(rest.substr(0, size)));
-    const auto fence = fences_.find(fact.ids.back());
-    fact.wrong_view = fact.wrong_view || (fence != fences_.end() && fence->second != messages.token);
+    ids.push_back(checked_id(rest.substr(0, size)));
     rest.remove_prefix(size);
+  }
+  return ids;
+}
+
+void Workload::received(HostId host, const DeliverMessages& messages) {
+  check::Received fact{messages.group, messages.token, messages.view, messages.sender, messages.service, messages.position, {},
+                       false,          false,          false};
+  fact.ids = ids_in(messages);
+  for (const auto id : fact.ids) {
+    const auto fence = fences_.find(id);
+    fact.wrong_view = fact.wrong_view || (fence != fences_.end() && fence->second != messages.token);
   }
   received_ += fact.ids.size();
   judge_receipt(host, messages, fact);

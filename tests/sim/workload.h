@@ -23,21 +23,25 @@ struct Appetite {
   double join = 0.06;  ///< shares of the requests; the rest are sends
   double leave = 0.02;
   double die = 0.005;
-  double hold = 0.02;       ///< a member does not keep up, or does again
-  double large = 0.05;      ///< of the sends: larger than a run
-  double survivor = 0.15;   ///< of the requests: by a client that outlives its connections
-  double batch = 0.2;       ///< of the sends: many messages at once
-  double fenced = 0.1;      ///< of the sends: only in the group view known
-  double lease = 0;         ///< of the joins: with the wish to be told leases
-  double replica = 0.6;     ///< of the joins: want the state
-  double refuses = 0.05;    ///< of the requests for a state, and as many are never answered
-  double stuck = 0.02;      ///< of what comes with a state: the client takes nothing more for a while
-  double stability = 0;     ///< of the joins: with the wish to be told what is stable
-  double several = 0;       ///< of the sends: to several groups (G6)
-  double direct = 0;        ///< of the sends: to one member (G7)
-  double request = 0;       ///< of the sends: requests (G8)
-  double reply = 1;         ///< of the requests that a member gets
-  std::size_t clients = 2;  ///< per machine
+  double hold = 0.02;                   ///< a member does not keep up, or does again
+  double large = 0.05;                  ///< of the sends: larger than a run
+  double survivor = 0.15;               ///< of the requests: by a client that outlives its connections
+  double batch = 0.2;                   ///< of the sends: many messages at once
+  double fenced = 0.1;                  ///< of the sends: only in the group view known
+  double lease = 0;                     ///< of the joins: with the wish to be told leases
+  double replica = 0.6;                 ///< of the joins: want the state
+  double durable = 0.25;                ///< of all: in a durable group
+  double patient = 0.5;                 ///< of the sends to that: wait until the message is durable
+  std::uint32_t disks = 0;              ///< of the durable group; 0 = there is none
+  std::uint64_t checkpoint_every = 30;  ///< messages of the durable group
+  double refuses = 0.05;                ///< of the requests for a state, and as many are never answered
+  double stuck = 0.02;                  ///< of what comes with a state: the client takes nothing more for a while
+  double stability = 0;                 ///< of the joins: with the wish to be told what is stable
+  double several = 0;                   ///< of the sends: to several groups (G6)
+  double direct = 0;                    ///< of the sends: to one member (G7)
+  double request = 0;                   ///< of the sends: requests (G8)
+  double reply = 1;                     ///< of the requests that a member gets
+  std::size_t clients = 2;              ///< per machine
   std::size_t max_size = 2000;
 };
 
@@ -70,12 +74,22 @@ class Workload : public Applications {
   }
   /// It does not read what its group sends, or reads again.
   void hold(HostId host, const std::string& name, const std::string& group, bool held);
+  // ---- workload_durable.cpp
+  void join_durable(HostId host, const std::string& name, const std::string& group, std::uint32_t disks);
+  void send_durable(HostId host, const std::string& name, const std::string& group, std::uint32_t count, std::size_t size);
+  void restored(HostId host, const std::vector<core::ClientId>& clients, const std::string& group,
+                const core::HistoryPosition& end) override;
+  [[nodiscard]] durable::CheckpointPolicy checkpoint_policy() const override {
+    return {appetite_.checkpoint_every, {}, appetite_.checkpoint_every % 2 == 1};
+  }
 
   /// Who leads a group now, asked for its lease and has none.
   [[nodiscard]] std::vector<std::string> leaders_without_lease() const;
   [[nodiscard]] std::uint64_t messages() const { return last_message_; }
   [[nodiscard]] std::uint64_t complete_requests() const { return complete_; }
   [[nodiscard]] std::uint64_t received() const { return received_; }
+  [[nodiscard]] std::uint64_t durable() const { return durable_; }    ///< messages that were called so
+  [[nodiscard]] std::uint64_t restored() const { return restored_; }  ///< members that went on from a disk
 
   void effect(HostId host, const core::Effect& effect) override;
   void process_ended(HostId host, bool crashed) override;
@@ -101,6 +115,11 @@ class Workload : public Applications {
     bool paused = false;
     bool reading = false;                     ///< a ClientRead is on its way
     std::map<std::string, Replica> replicas;  ///< by group
+    struct Patient {
+      std::string group;
+      std::uint64_t id = 0;
+    };
+    std::map<core::RequestId, Patient> patient;  ///< sends that wait until they are durable
   };
   using Name = std::pair<HostId, std::string>;
 
@@ -109,6 +128,9 @@ class Workload : public Applications {
   void act(HostId host);
   std::string body(std::uint32_t count, std::size_t size);
   void received(HostId host, const core::DeliverMessages& messages);
+  [[nodiscard]] static std::vector<std::uint64_t> ids_in(const core::DeliverMessages& messages);
+  void act_durable(HostId host, const std::string& name);
+  void told_durable(HostId host, const core::SendOutcome& outcome);
 
   // ---- workload_states.cpp
   void state_effect(HostId host, const core::Effect& effect);
@@ -147,6 +169,8 @@ class Workload : public Applications {
   std::map<std::pair<HostId, std::string>, core::GroupViewPtr> views_;
   std::uint64_t received_ = 0;
   std::uint64_t complete_ = 0;
+  std::uint64_t durable_ = 0;
+  std::uint64_t restored_ = 0;
   bool running_ = false;
   Survivors survivors_{world_, last_client_, [this](std::size_t size) {
                          auto bytes = Slice::take(body(1, size));

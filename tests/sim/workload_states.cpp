@@ -90,7 +90,17 @@ void Workload::messages_of_replicas(HostId host, const DeliverMessages& messages
       if (!replica.has_state()) {
         broken(host, self.id, "a message of " + group + " before the state");
       }
-      replica.apply(messages);
+      if (!replica.durable) {
+        replica.apply(messages);
+        continue;
+      }
+      const auto ids = ids_in(messages);
+      if (const auto why = replica.apply(messages, ids); !why.empty()) {
+        broken(host, self.id, why);
+      }
+      if (messages.audience.only.empty()) {  // else it may be of an era before; see restored()
+        world_.record(host, check::Kept{group, messages.history, ids});
+      }
     }
     if (!messages.audience.only.empty()) {
       read_later(host, self.id);
@@ -154,7 +164,7 @@ void Workload::state_arrived(HostId host, const StateArrived& piece) {
     if (const auto why = replica.arrive(piece); !why.empty()) {
       broken(host, id, why);
     }
-    if (piece.last) {
+    if (piece.last && !replica.durable) {  // of a durable group messages follow before it is the state at that view
       world_.record(host, check::StateAt{replica.group(), piece.token, id, replica.hash()});
     }
     read_later(host, id);
@@ -187,7 +197,8 @@ void Workload::judge_states(check::Report& report) const {
   std::map<std::string, std::pair<bool, std::string>> groups;  // somebody has it; who waits
   for (const auto& [name, self] : clients_) {
     for (const auto& [group, replica] : self.replicas) {
-      if (world_.running(name.first) && replica.group() != 0) {
+      const bool patient = replica.durable && appetite_.stuck > 0;  // each of its many steps may take a while
+      if (world_.running(name.first) && replica.group() != 0 && !patient) {
         auto& [has, waits] = groups[group];
         has = has || replica.has_state();
         waits += replica.has_state() ? "" : " n" + std::to_string(name.first) + "/" + name.second + " in " + group;

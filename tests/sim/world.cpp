@@ -96,6 +96,7 @@ void World::start(HostId id, const StartOptions& options) {
   process->pid = settings.self.pid;
   host.process = process;
   processes_[process->id] = process;
+  mount(host, process);
   network_.attach(process->id, id, process->pid);
   say(id, "starts");
   process->node = std::make_unique<Node>(std::move(settings));
@@ -125,8 +126,12 @@ void World::end(Host& host, Network::End how) {
   if (!process) {
     return;
   }
+  if (how == Network::End::closed) {
+    process->keeper->over();
+  }
   process->ended = true;
   process->inbox.clear();
+  process->store->end(how != Network::End::closed);
   processes_.erase(process->id);
   host.process = nullptr;
   host.paused = false;
@@ -156,6 +161,7 @@ void World::wipe(HostId id) {
   auto& host = hosts_.at(id);
   say(id, "loses its disk");
   host.disk = Disk{};
+  lost_disks.insert(id);
   host.disk.node = host.numbered ? id : 0;
   host.disk.vote_epoch = rng_.next() | 1U;
 }
@@ -251,11 +257,29 @@ void World::request(HostId id, Input input) {
 }
 
 void World::input(ProcessId id, Input input) {
+  const auto process = processes_.find(id);
+  if (process == processes_.end()) {
+    return;
+  }
+  const auto* piece = std::get_if<ClientState>(&input);
+  if (piece != nullptr && (piece->token >> 63U) != 0) {
+    patient_.insert({piece->client, piece->request});  // it may end with the process, as the daemon's control socket would tell
+  }
+  if (const auto* join = std::get_if<ClientJoin>(&input); join != nullptr && join->policy.disks > 0) {
+    patient_.insert({join->client, join->request});
+  }
+  if (kept(*process->second, input)) {
+    return;  // the keeper passes it on, before what comes later
+  }
+  put(id, {std::move(input)});
+}
+
+void World::put(ProcessId id, Incoming incoming) {
   const auto it = processes_.find(id);
   if (it == processes_.end()) {
     return;
   }
-  it->second->inbox.push_back(std::move(input));
+  it->second->inbox.push_back(std::move(incoming));
   plan_turn(it->second);
 }
 
@@ -283,10 +307,10 @@ void World::turn(const std::shared_ptr<Process>& process) {
       return;
     }
   }
-  if (process->node->next_deadline() <= clock(process->host) && !step(process, Tick{})) {
+  if (process->node->next_deadline() <= clock(process->host) && !step(process, {Tick{}})) {
     return;
   }
-  if (step(process, EndOfTurn{})) {
+  if (step(process, {EndOfTurn{}})) {
     arm_timer(process);
   }
 }
@@ -306,9 +330,15 @@ void World::arm_timer(const std::shared_ptr<Process>& process) {
   });
 }
 
-bool World::step(const std::shared_ptr<Process>& process, Input input) {
+bool World::step(const std::shared_ptr<Process>& process, Incoming incoming) {
   ++steps_;
-  const auto asked = asked_by(input);
+  auto& input = incoming.input;
+  const auto* send = std::get_if<ClientSend>(&input);
+  const bool patient = send != nullptr && send->durable;
+  for (std::uint32_t i = 0; patient && i < send->count; ++i) {
+    patient_.insert({send->client, send->request + i});
+  }
+  const auto asked = incoming.from_keeper || patient ? std::nullopt : asked_by(input);
   if (asked) {
     record(process->host, *asked);
   }
@@ -349,10 +379,13 @@ bool World::execute(const std::shared_ptr<Process>& process, Effects& effects) {
 
 void World::perform(const std::shared_ptr<Process>& process, Effect& effect) {
   auto& host = hosts_.at(process->host);
+  if (kept(*process, effect)) {
+    return;
+  }
   if (auto line = tell(effect); !line.empty()) {
     say(host.id, line);
   }
-  if (auto answered = answered_by(effect)) {
+  if (auto answered = answered_by(effect); answered && !patient_.contains({answered->client, answered->request})) {
     record(host.id, *answered);
   }
   if (auto* send = std::get_if<SendFrame>(&effect)) {
@@ -410,6 +443,7 @@ void World::perform(const std::shared_ptr<Process>& process, Effect& effect) {
     }
   } else if (applications != nullptr) {
     applications->effect(host.id, effect);
+    keep(*process, effect);
   }
 }
 

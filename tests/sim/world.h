@@ -6,10 +6,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/node/node.h"
+#include "durable/keeper.h"
+#include "sim/disk_store.h"
 #include "sim/network.h"
 #include "support/check/history.h"
 
@@ -22,6 +25,7 @@ struct Disk {
   std::uint64_t incarnation = 0;
   core::AcceptorRecord record;
   bool damaged = false;
+  StoredHistories histories;
 };
 
 /// Settings that are equal on all machines, and how the disks behave.
@@ -53,6 +57,11 @@ class Applications {
  public:
   virtual ~Applications() = default;
   virtual void effect(HostId host, const core::Effect& effect) = 0;
+  /// K3: members go on with the state that they have now.
+  virtual void restored(HostId host, const std::vector<core::ClientId>& clients, const std::string& group,
+                        const core::HistoryPosition& end) = 0;
+  /// What the members here want of their checkpoints.
+  [[nodiscard]] virtual durable::CheckpointPolicy checkpoint_policy() const = 0;
   /// The daemon process ended; `crashed`: with its connections. Otherwise the connections go on to the next process.
   virtual void process_ended(HostId host, bool crashed) = 0;
 };
@@ -124,16 +133,39 @@ class World : private Machines {
   [[nodiscard]] std::uint64_t steps() const { return steps_; }
   std::map<std::string, std::uint64_t> step_counts;  ///< trace::Step by name
   std::map<std::string, std::uint64_t> refusals;     ///< inputs that cores refused, by frame and reason
+  std::set<HostId> lost_disks;                       ///< machines that were wiped
   void record(HostId host, check::Fact fact);
   void say(HostId host, const std::string& text);
 
  private:
+  struct Incoming {
+    core::Input input;
+    bool from_keeper = false;
+  };
+  struct Process;
+  /// Where the keeper of a process lives (world_disks.cpp).
+  struct KeeperHome final : durable::Keeper::Home {
+    KeeperHome(World& of, Process& whose) : world(of), process(whose) {}
+    void input(core::Input input) override;
+    void tell(core::Effect effect) override;
+    void restored(const std::vector<core::ClientId>& clients, const std::string& group, const core::HistoryPosition& checkpoint,
+                  const core::HistoryPosition& end) override;
+    void report(const std::string& group, const std::string& what) override;
+    void failed(const std::string& why) override;
+    [[nodiscard]] core::Pid self() const override { return process.pid; }
+    [[nodiscard]] core::Time now() const override { return world.now(); }
+    World& world;
+    Process& process;
+  };
   struct Process {
     ProcessId id = 0;
     HostId host = 0;
     core::Pid pid;
     std::unique_ptr<core::Node> node;
-    std::deque<core::Input> inbox;
+    std::unique_ptr<DiskStore> store;
+    std::unique_ptr<KeeperHome> home;
+    std::unique_ptr<durable::Keeper> keeper;
+    std::deque<Incoming> inbox;
     std::deque<core::Persist> writes;
     bool writing = false;
     bool turn_due = false;
@@ -171,12 +203,19 @@ class World : private Machines {
   void turn(const std::shared_ptr<Process>& process);
   void arm_timer(const std::shared_ptr<Process>& process);
   /// False: the process ended in the middle.
-  bool step(const std::shared_ptr<Process>& process, core::Input input);
+  bool step(const std::shared_ptr<Process>& process, Incoming incoming);
+  void put(ProcessId process, Incoming incoming);
   bool execute(const std::shared_ptr<Process>& process, core::Effects& effects);
   [[nodiscard]] bool fuse_blows(Host& host, const core::Effect& effect);
   void perform(const std::shared_ptr<Process>& process, core::Effect& effect);
   void to_real_time(HostId host, core::trace::Event& event) const;
   void write_next(const std::shared_ptr<Process>& process);
+  // ---- world_disks.cpp
+  void mount(Host& host, const std::shared_ptr<Process>& process);
+  /// True: the keeper deals with it.
+  bool kept(Process& process, core::Input& input);
+  bool kept(Process& process, core::Effect& effect);
+  void keep(Process& process, const core::Effect& effect);
   void end(Host& host, Network::End how);
   void restart_after(Host& host, Duration delay);
 
@@ -188,6 +227,7 @@ class World : private Machines {
   std::map<ProcessId, std::shared_ptr<Process>> processes_;
   ProcessId last_process_ = 0;
   std::vector<check::Record> records_;
+  std::set<std::pair<core::ClientId, core::RequestId>> patient_;  ///< sends that may wait for disks that never come back
   std::vector<std::string> fatal_;
   std::uint64_t steps_ = 0;
 };

@@ -54,8 +54,8 @@ Enum word(const Json& json, Enum last) {
 }
 
 RunKind kind(const Json& json) {
-  constexpr std::array<std::string_view, 7> kWords{"data",        "group_join", "group_leave", "group_flushed",
-                                                   "group_state", "group_hold", "session"};
+  constexpr std::array<std::string_view, 8> kWords{"data",        "group_join", "group_leave", "group_flushed",
+                                                   "group_state", "group_hold", "session",     "group_synced"};
   for (std::size_t i = 0; i < kWords.size(); ++i) {
     if (json.text() == kWords[i]) {
       return static_cast<RunKind>(i);

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::uint8_t kTotalOnly = 1;  // flags of a join
 constexpr std::uint8_t kState = 2;
+constexpr std::uint8_t kDurable = 4;
 
 tl::unexpected<Refusal> refuse(std::string_view code, std::string message) {
   return tl::unexpected<Refusal>(Refusal{code, std::move(message)});
@@ -18,10 +19,15 @@ tl::unexpected<Refusal> refuse(std::string_view code, std::string message) {
 
 Slice encode(const JoinBody& body) {
   Writer writer;
-  writer.put(static_cast<std::uint8_t>((body.policy.total_only ? kTotalOnly : 0) | (body.state.wanted ? kState : 0)));
+  writer.put(static_cast<std::uint8_t>((body.policy.total_only ? kTotalOnly : 0) | (body.state.wanted ? kState : 0) |
+                                       (body.policy.disks > 0 ? kDurable : 0)));
   writer.put(body.group).put(body.member_name);
   if (body.state.wanted) {
     writer.put(body.state.offer).put(body.state.replicas);
+  }
+  if (body.policy.disks > 0) {
+    writer.put(body.policy.disks);
+    write(writer, body.state.kept);
   }
   return Slice::take(writer.take());
 }
@@ -36,10 +42,19 @@ std::optional<JoinBody> decode_join(std::string_view bytes) {
     state.offer = reader.value<std::uint64_t>();
     state.replicas = reader.value<std::uint32_t>();
   }
-  if (!reader.done() || flags > (kTotalOnly | kState) || group->empty() || !valid_name(*group) || !valid_name(*member_name)) {
+  const bool durable = (flags & kDurable) != 0;
+  const auto disks = durable ? reader.value<std::uint32_t>() : 0;
+  if (durable) {
+    state.kept = read_kept(reader);
+  }
+  if (durable && (disks == 0 || disks > kMaxDisks || (flags & kTotalOnly) == 0)) {
     return std::nullopt;
   }
-  return JoinBody{*group, *member_name, {.total_only = (flags & kTotalOnly) != 0}, state};
+  if (!reader.done() || flags > (kTotalOnly | kState | kDurable) || group->empty() || !valid_name(*group) ||
+      !valid_name(*member_name)) {
+    return std::nullopt;
+  }
+  return JoinBody{*group, *member_name, {.total_only = (flags & kTotalOnly) != 0, .disks = disks}, std::move(state)};
 }
 
 Slice encode(const StateBody& body) {
@@ -53,6 +68,19 @@ std::optional<StateBody> decode_state(std::string_view bytes) {
   const auto news = static_cast<StateNews>(reader.value<std::uint8_t>());
   const auto token = reader.value<std::uint64_t>();
   return reader.done() && news <= StateNews::refused ? std::optional(StateBody{news, token}) : std::nullopt;
+}
+
+Slice encode(const HistoryPosition& synced) {
+  Writer writer;
+  writer.put(synced.era).put(synced.index);
+  return Slice::take(writer.take());
+}
+
+std::optional<HistoryPosition> decode_synced(std::string_view bytes) {
+  Reader reader(bytes);
+  const auto era = reader.value<std::uint64_t>();
+  const HistoryPosition synced{era, reader.value<std::uint64_t>()};
+  return reader.done() ? std::optional(synced) : std::nullopt;
 }
 
 Slice encode_leave(LeaveReason reason) {

@@ -16,6 +16,7 @@ namespace vsync::core {
 
 inline constexpr std::uint32_t kMaxBatch = 65536;  ///< messages in one send
 inline constexpr std::size_t kLengthSize = 4;      ///< in front of every message of a body
+inline constexpr std::uint32_t kMaxDisks = 64;     ///< of a durable group
 
 /// Body of a group_join run. The name decides which group: it may be made by this join.
 struct JoinBody {
@@ -36,6 +37,10 @@ struct StateBody {
 
 [[nodiscard]] Slice encode(const StateBody& body);
 [[nodiscard]] std::optional<StateBody> decode_state(std::string_view bytes);
+
+/// Body of a group_synced run, of a daemon (K2).
+[[nodiscard]] Slice encode(const HistoryPosition& synced);
+[[nodiscard]] std::optional<HistoryPosition> decode_synced(std::string_view bytes);
 
 /// Body of a session run, of its client (C6).
 struct SessionBody {

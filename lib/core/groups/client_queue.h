@@ -26,7 +26,8 @@ struct QueuedSend {
   std::uint64_t number = 0;  ///< C6
   std::size_t bound = 0;     ///< bytes of a large message that went out as fragments in this view
   std::shared_ptr<const SendWish> wish;
-  Slice envelope;  ///< made of the wish when binding begins
+  Slice envelope;        ///< made of the wish when binding begins
+  bool durable = false;  ///< K2
 };
 
 /// G2: the client is gone; its groups are left after what it had sent.

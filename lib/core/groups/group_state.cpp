@@ -9,7 +9,7 @@ namespace vsync::core {
 
 namespace {
 
-constexpr std::size_t kReplicaSize = kMemberKeySize + 13;
+constexpr std::size_t kReplicaSize = kMemberKeySize + 41;
 
 }  // namespace
 
@@ -28,7 +28,7 @@ MemberKey read_member_key(Reader& in) {
 
 void GroupState::join(const MemberKey& member, const StateWish& wish) {
   if (wish.wanted) {
-    replicas_[member] = {Mark::waits, wish.offer, wish.replicas};
+    replicas_[member] = {Mark::waits, wish.offer, wish.replicas, wish.kept};
   }
 }
 
@@ -51,7 +51,8 @@ bool GroupState::news(const MemberKey& member, std::uint64_t token, StateNews ne
   return true;
 }
 
-void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t token) {
+void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t token, GroupHistory& history,
+                         std::uint32_t disks) {
   std::set<MemberKey> there;
   for (const auto& member : members) {
     there.insert(key_of(member));
@@ -77,10 +78,34 @@ void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t 
   if (first != members.end()) {
     cold_ = false;
     begin(key_of(*first), members, token);
-  } else if (const auto winner = newest_offer(members)) {
+  } else if (const auto winner = disks > 0 ? newest_disk(members, token, history, disks) : newest_offer(members)) {
     cold_ = true;
     begin(*winner, members, token);
+    if (disks > 0) {
+      joiners_.insert(*winner);  // K3: its node's disk has the state, the member itself gets it from there
+    }
   }
+}
+
+/// K3.
+std::optional<MemberKey> GroupState::newest_disk(const std::vector<GroupMember>& members, std::uint64_t token,
+                                                 GroupHistory& history, std::uint32_t disks) {
+  std::vector<MemberKey> waiting;
+  std::vector<DiskOffer> offers;
+  for (const auto& member : members) {
+    if (const auto it = replicas_.find(key_of(member)); it != replicas_.end()) {
+      waiting.push_back(it->first);
+      // What its disk has said since it joined; the next era forgets that.
+      it->second.kept = history.offer(member.pid.node, std::move(it->second.kept)).second;
+      offers.push_back({member.pid.node, it->second.kept});
+    }
+  }
+  const auto winner = history.newest(offers, disks);
+  if (!winner) {
+    return std::nullopt;
+  }
+  history.begin(token, offers, *winner, disks);
+  return waiting[*winner];
 }
 
 void GroupState::begin(const MemberKey& donor, const std::vector<GroupMember>& members, std::uint64_t token) {
@@ -118,9 +143,21 @@ bool GroupState::needs_view() const {
   return !active() && !marked(Mark::waits).empty() && (!marked(Mark::has).empty() || !marked(Mark::refuses).empty());
 }
 
+bool GroupState::exists() const {
+  return std::any_of(replicas_.begin(), replicas_.end(), [](const auto& entry) { return entry.second.mark != Mark::waits; });
+}
+
+std::vector<HistoryPosition> GroupState::known() const {
+  std::vector<HistoryPosition> known;
+  for (const auto& joiner : joiners_) {
+    known.push_back(replicas_.at(joiner).kept.position);
+  }
+  return known;
+}
+
 bool GroupState::waits(const MemberKey& member) const {
   const auto it = replicas_.find(member);
-  return it != replicas_.end() && it->second.mark == Mark::waits;
+  return it != replicas_.end() && (it->second.mark == Mark::waits || joiners_.contains(member));
 }
 
 std::vector<MemberKey> GroupState::marked(Mark mark) const {
@@ -140,6 +177,7 @@ void GroupState::save(Writer& out) const {
   for (const auto& [member, replica] : replicas_) {
     write(out, member);
     out.put(static_cast<std::uint8_t>(replica.mark)).put(replica.offer).put(replica.replicas);
+    write(out, replica.kept);
   }
   out.put(boundary_).put(std::uint8_t{cold_});
   write(out, donor_);
@@ -155,7 +193,8 @@ GroupState GroupState::load(Reader& in) {
     const auto member = read_member_key(in);
     const auto mark = static_cast<Mark>(in.value<std::uint8_t>());
     const auto offer = in.value<std::uint64_t>();
-    state.replicas_[member] = {mark, offer, in.value<std::uint32_t>()};
+    const auto replicas = in.value<std::uint32_t>();
+    state.replicas_[member] = {mark, offer, replicas, read_kept(in)};
   }
   state.boundary_ = in.value<std::uint64_t>();
   state.cold_ = in.value<std::uint8_t>() != 0;
@@ -172,7 +211,10 @@ bool GroupState::sound(const std::set<MemberKey>& members) const {
   });
   const auto donor = replicas_.find(donor_);
   const bool given = !active() || (boundary_ != 0 && donor != replicas_.end() && donor->second.mark == Mark::has);
-  return marks && given && std::all_of(joiners_.begin(), joiners_.end(), [&](const auto& key) { return waits(key); });
+  return marks && given && std::all_of(joiners_.begin(), joiners_.end(), [&](const auto& key) {
+           const auto it = replicas_.find(key);
+           return it != replicas_.end() && (it->second.mark == Mark::waits || (cold_ && key == donor_));
+         });
 }
 
 }  // namespace vsync::core

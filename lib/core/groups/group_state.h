@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/codec.h"
+#include "core/groups/group_history.h"
 #include "core/model/group.h"
 
 namespace vsync::core {
@@ -40,6 +41,7 @@ class GroupState {
     Mark mark = Mark::waits;
     std::uint64_t offer = 0;
     std::uint32_t replicas = 1;
+    KeptHistory kept = {};  ///< K3, as of the join
 
     bool operator==(const Replica&) const = default;
   };
@@ -55,12 +57,18 @@ class GroupState {
   template <typename Stays>
   [[nodiscard]] std::vector<GroupMember> hopeless(const std::vector<GroupMember>& members, Stays stays) const;
   /// A view of the group with these members. Ends the transfer if its donor or all its joiners are gone, and begins the next one.
-  void install(const std::vector<GroupMember>& members, std::uint64_t token);
+  /// In a durable group (`disks` > 0) that may begin an era of its history.
+  void install(const std::vector<GroupMember>& members, std::uint64_t token, GroupHistory& history, std::uint32_t disks);
 
   // ---- queries
   /// A view must be installed although nobody comes or goes: somebody waits, and no transfer serves it.
   [[nodiscard]] bool needs_view() const;
   [[nodiscard]] bool active() const { return !joiners_.empty(); }
+  /// Somebody has the state.
+  [[nodiscard]] bool exists() const;
+  /// K3: what the disks of those who wait have.
+  [[nodiscard]] std::vector<HistoryPosition> known() const;
+  /// It wants the state and has none yet.
   [[nodiscard]] bool waits(const MemberKey& member) const;
   /// Token of the view at which the last transfer began; 0: there was none.
   [[nodiscard]] std::uint64_t boundary() const { return boundary_; }
@@ -78,6 +86,8 @@ class GroupState {
  private:
   [[nodiscard]] std::vector<MemberKey> marked(Mark mark) const;
   [[nodiscard]] std::optional<MemberKey> newest_offer(const std::vector<GroupMember>& members) const;
+  [[nodiscard]] std::optional<MemberKey> newest_disk(const std::vector<GroupMember>& members, std::uint64_t token,
+                                                     GroupHistory& history, std::uint32_t disks);
   void begin(const MemberKey& donor, const std::vector<GroupMember>& members, std::uint64_t token);
 
   std::map<MemberKey, Replica> replicas_;

@@ -54,6 +54,12 @@ GroupTable::Change GroupTable::join(const Pid& daemon, ClientId client, const Jo
     group.view = std::make_shared<GroupView>();  // number 0: nobody yet
   }
   auto& group = groups_.at(name->second);
+  if ((body.state.wanted || body.policy.disks > 0) && body.policy.disks != group.policy.disks) {
+    return {.refused = "other_policy"};  // K1: a state must be kept as the group keeps it
+  }
+  if (const auto why = group.history.refusal(daemon.node, body.state.kept); body.state.wanted && !why.empty()) {
+    return {.refused = why};
+  }
   const bool known = contains(group.view->members, member) || contains(group.joining, member);
   if (known || group.view->members.size() + group.joining.size() >= kMaxMembers) {
     return {};
@@ -75,7 +81,7 @@ GroupTable::Change GroupTable::leave(const Pid& daemon, ClientId client, GroupId
     // A client that leaves before the flush of its join is over was never a member.
     const bool was_joining = std::erase_if(group.joining, same_client(daemon, client)) > 0;
     group.state.forget({daemon, client});
-    return {was_joining ? id : 0, false, nullptr};
+    return {.group = was_joining ? id : 0};
   }
   if (contains(group.leaving, *member)) {
     return {};
@@ -90,7 +96,7 @@ GroupTable::Change GroupTable::flushed(const Pid& daemon, GroupId id) {
     return {};
   }
   auto& group = it->second;
-  return {id, false, group.flushing() ? nullptr : install_group_view(group)};
+  return {.group = id, .installed = group.flushing() ? nullptr : install_group_view(group)};
 }
 
 /// T1, T2. Somebody who waits for the next boundary gets it: a view in which nobody comes or goes.
@@ -100,7 +106,16 @@ GroupTable::Change GroupTable::state_news(const Pid& daemon, ClientId client, Gr
     return {};
   }
   auto& group = it->second;
-  return group.state.needs_view() && !group.flushing() ? advance(group) : Change{id, false, nullptr};
+  return group.state.needs_view() && !group.flushing() ? advance(group) : Change{.group = id};
+}
+
+GroupTable::Change GroupTable::synced(const Pid& daemon, GroupId id, const HistoryPosition& position) {
+  const auto it = groups_.find(id);
+  return {.group = id, .durable = it != groups_.end() && it->second.history.synced(daemon.node, position)};
+}
+
+HistoryPosition GroupTable::count(GroupId group, std::uint32_t count) {
+  return groups_.at(group).history.count(count);
 }
 
 bool GroupTable::hold(const Pid& daemon, ClientId client, GroupId id, bool held) {
@@ -122,13 +137,13 @@ GroupTable::Change GroupTable::advance(Group& group) {
   const GroupId id = group.id;
   const bool needs_flush = !group.policy.total_only && !group.daemons.empty() && !mutant(Mutant::group_flush_skipped);
   if (!needs_flush) {
-    return {id, false, install_group_view(group)};
+    return {.group = id, .installed = install_group_view(group)};
   }
   const bool starts = !group.flushing();
   if (starts) {
     group.awaited = group.daemons;
   }
-  return {id, starts, nullptr};
+  return {.group = id, .flush_started = starts};
 }
 
 void GroupTable::dismiss_hopeless(Group& group) {
@@ -158,7 +173,7 @@ GroupViewPtr GroupTable::install_group_view(Group& group) {
   view->members.insert(view->members.end(), group.joining.begin(), group.joining.end());
   view->joined = std::exchange(group.joining, {});
   view->left = std::exchange(group.leaving, {});
-  group.state.install(view->members, view->token);
+  group.state.install(view->members, view->token, group.history, group.policy.disks);
   for (const auto& member : view->members) {
     if (group.state.waits(key_of(member))) {
       view->without_state.push_back(member);

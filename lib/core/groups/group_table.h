@@ -32,7 +32,8 @@ struct Group {
   std::set<Pid> awaited;                ///< daemons whose GFLUSHED is still to be delivered
   std::vector<GroupMember> joining;     ///< changes for the next view
   std::vector<GroupDeparture> leaving;
-  GroupState state;  ///< T1
+  GroupState state;      ///< T1
+  GroupHistory history;  ///< K1, of a durable group
 
   Holders holders;  ///< G10: members for which the senders are held
 
@@ -49,9 +50,11 @@ class GroupTable {
 
   /// What an ordered change did.
   struct Change {
-    GroupId group = 0;           ///< 0: it was ignored, at all daemons alike
-    bool flush_started = false;  ///< G4: the daemons in Group::awaited owe a GFLUSHED
-    GroupViewPtr installed;      ///< null: nothing yet
+    GroupId group = 0;              ///< 0: it was ignored, at all daemons alike
+    bool flush_started = false;     ///< G4: the daemons in Group::awaited owe a GFLUSHED
+    GroupViewPtr installed = {};    ///< null: nothing yet
+    bool durable = false;           ///< K2: more is durable than before
+    std::string_view refused = {};  ///< why a join came to nothing, as in RequestRefused
   };
 
   // ---- ordered changes, each at its delivery
@@ -61,6 +64,10 @@ class GroupTable {
   Change state_news(const Pid& daemon, ClientId client, GroupId group, const StateBody& body);
   /// G10: a member does not keep up, or does again. False: nothing changed, at all daemons alike.
   bool hold(const Pid& daemon, ClientId client, GroupId group, bool held);
+  /// K2.
+  Change synced(const Pid& daemon, GroupId group, const HistoryPosition& position);
+  /// K1: counts `count` delivered messages of a durable group, and returns the place of the first.
+  HistoryPosition count(GroupId group, std::uint32_t count);
   /// Places `count` delivered messages in the group's view; returns the position of the first. The group must exist.
   std::uint64_t place(GroupId group, const Pid& sender, Service service, std::uint32_t count);
 

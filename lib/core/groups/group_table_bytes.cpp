@@ -11,10 +11,10 @@ namespace vsync::core {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 3;
+constexpr std::uint8_t kFormat = 4;
 constexpr std::size_t kPidSize = 16;
 constexpr std::size_t kMemberSize = kPidSize + 8;  // at least: the name may be empty
-constexpr std::size_t kGroupSize = 111;            // at least
+constexpr std::size_t kGroupSize = 155;            // at least
 
 void write(Writer& out, const Pid& pid) {
   out.put(pid.node).put(pid.incarnation).put(pid.stint);
@@ -27,7 +27,7 @@ void write(Writer& out, const GroupMember& member) {
 
 void write(Writer& out, const Group& group) {
   const auto number = [&](std::size_t size) { out.put(static_cast<std::uint32_t>(size)); };
-  out.put(group.id).put(group.name).put(std::uint8_t{group.policy.total_only});
+  out.put(group.id).put(group.name).put(std::uint8_t{group.policy.total_only}).put(group.policy.disks);
   out.put(group.view->number).put(group.view->token).put(group.totals);
   number(group.view->members.size());
   for (const auto& member : group.view->members) {
@@ -57,6 +57,7 @@ void write(Writer& out, const Group& group) {
     write(out, pid);
     out.put(client);
   }
+  group.history.save(out);
 }
 
 Pid read_pid(Reader& in) {
@@ -91,6 +92,7 @@ Group read_group(Reader& in) {
   group.id = in.value<std::uint64_t>();
   group.name = in.text(kMaxName).value_or("");
   group.policy.total_only = in.value<std::uint8_t>() != 0;
+  group.policy.disks = in.value<std::uint32_t>();
   view->number = in.value<std::uint64_t>();
   view->token = in.value<std::uint64_t>();
   group.totals = in.value<std::uint64_t>();
@@ -119,6 +121,7 @@ Group read_group(Reader& in) {
     const auto pid = read_pid(in);
     group.holders.insert({pid, in.value<std::uint32_t>()});
   }
+  group.history = GroupHistory::load(in);
   view->group = group.id;
   view->name = group.name;
   view->view = view->token >> 32U;
@@ -146,7 +149,7 @@ bool members_are_sound(const Group& group) {
       return false;
     }
   }
-  return !group.view->members.empty() && group.state.sound(clients);
+  return !group.view->members.empty() && group.state.sound(clients) && group.history.sound() && group.policy.disks <= kMaxDisks;
 }
 
 bool holders_are_members(const Group& group) {

@@ -90,8 +90,15 @@ Groups::Placed Groups::hand_over(const Pid& sender, const Run& run, const Envelo
   if (!std::ranges::all_of(envelope.more_groups, known) && !mutant(Mutant::several_groups_apart)) {
     return {0, "no_such_group"};  // G6: in all of them, or in none
   }
+  const auto stateless = [&](GroupId id) {
+    const auto* group = table_.find(id);
+    return group != nullptr && group->policy.disks > 0 && !group->state.exists();
+  };
+  if (stateless(first.id) || std::ranges::any_of(envelope.more_groups, stateless)) {
+    return {0, "no_state"};  // K1: there is no history that it could be a part of
+  }
   note_number(sender, run);
-  const Placed placed{hand_to(first, sender, run, envelope, body, effects)};
+  const auto placed = hand_to(first, sender, run, envelope, body, effects);
   for (const auto id : envelope.more_groups) {
     if (const auto* group = table_.find(id)) {
       hand_to(*group, sender, run, envelope, body, effects);
@@ -103,14 +110,16 @@ Groups::Placed Groups::hand_over(const Pid& sender, const Run& run, const Envelo
   return placed;
 }
 
-/// Returns the position of the first message. One for a single member takes no place of its own: it has that of the one before
-/// it.
-std::uint64_t Groups::hand_to(const Group& group, const Pid& sender, const Run& run, const Envelope& envelope, const Slice& body,
-                              Effects& effects) {
+/// Returns the place of the first message. One for a single member takes none of its own: it has the position of the one before
+/// it, and is no part of a durable group's history.
+Groups::Placed Groups::hand_to(const Group& group, const Pid& sender, const Run& run, const Envelope& envelope, const Slice& body,
+                               Effects& effects) {
   const auto position = envelope.to ? group.placed(sender, run.service) : table_.place(group.id, sender, run.service, run.count);
   if (!envelope.to) {
     stability_.placed(group.id, sender, run, position + run.count - 1);
   }
+  const bool counts = group.policy.disks > 0 && !envelope.to;
+  const auto history = counts ? table_.count(group.id, run.count) : HistoryPosition{};
   const bool alone = envelope.to && !mutant(Mutant::direct_to_all);
   if (alone ? envelope.to->pid == self_ : group.daemons.contains(self_)) {
     effects.push_back(DeliverMessages{group.id,
@@ -125,10 +134,11 @@ std::uint64_t Groups::hand_to(const Group& group, const Pid& sender, const Run& 
                                       body,
                                       {transfers_.waiting(group.id), {}},
                                       alone ? envelope.to->client : 0,
-                                      envelope.request});
+                                      envelope.request,
+                                      history});
     transfers_.hold(group.id, effects.back(), body.size());
   }
-  return position;
+  return {position, {}, history};
 }
 
 /// C6: in the order of the sender's stream, so that all members note the same.
@@ -179,6 +189,9 @@ void Groups::deliver_change(const Pid& sender, const Run& run, Effects& effects)
   } else if (run.kind == RunKind::group_state) {
     const auto body = decode_state(run.body.view());
     change = body ? table_.state_news(sender, run.client, run.group, *body) : change;
+  } else if (run.kind == RunKind::group_synced) {
+    const auto position = decode_synced(run.body.view());
+    change = position ? table_.synced(sender, run.group, *position) : change;
   } else {
     change = table_.flushed(sender, run.group);
   }
@@ -194,23 +207,37 @@ void Groups::deliver_change(const Pid& sender, const Run& run, Effects& effects)
   if (change.installed) {
     group_view(change.installed, true, effects);
   }
+  if (change.durable) {
+    durable(*table_.find(change.group), effects);
+  }
   if (run.kind == RunKind::group_state) {
     transfers_.refresh(run.group, table_.find(run.group), effects);
   }
+  if (sender == self_ && run.kind == RunKind::group_synced) {
+    telling_.erase(run.group);
+  }
   if (sender == self_ && change.group == 0) {
-    change_refused(run, effects);
+    change_refused(run, change.refused, effects);
   }
 }
 
+std::string_view Groups::why_refused(std::string_view code) {
+  return code == "other_policy"   ? "the group is kept on another number of disks, or on none"
+         : code == "not_a_keeper" ? "other nodes keep the group: its members with state run there"
+                                  : "the disk of this node has another history under the name of this group";
+}
+
 /// An ordered change of an own client came to nothing.
-void Groups::change_refused(const Run& run, Effects& effects) {
+void Groups::change_refused(const Run& run, std::string_view code, Effects& effects) {
   auto* client = queues_.find(run.client);
   if (client == nullptr || !client->change || (run.kind != RunKind::group_join && run.kind != RunKind::group_leave)) {
     return;
   }
   const bool joins = run.kind == RunKind::group_join;
   refuse(*client, *client->change,
-         joins ? Refusal{"too_many", "the table of groups is full"} : Refusal{"not_member", "the client left the group before"},
+         !code.empty() ? Refusal{code, std::string(why_refused(code))}
+         : joins       ? Refusal{"too_many", "the table of groups is full"}
+                       : Refusal{"not_member", "the client left the group before"},
          effects);
   client->change.reset();
   queues_.rearrange(table_);
@@ -250,6 +277,7 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
   } else {
     transfers_.refresh(view->group, nullptr, effects);
   }
+  forget_undurable(*view, effects);
   queues_.rearrange(table_);
   tell_hold(view->group, effects);
   if (view->members.empty()) {
@@ -289,6 +317,41 @@ void Groups::change_done(Client& client, const GroupViewPtr& view, Effects& effe
     effects.push_back(RequestDone{client.id, *client.change, view});
   }
   client.change.reset();
+}
+
+// ---------------------------------------------------------------- durable groups
+
+/// K2: more of the group's history is safe.
+void Groups::durable(const Group& group, Effects& effects) {
+  const auto safe = group.history.durable();
+  if (group.daemons.contains(self_)) {
+    effects.push_back(HistoryDurable{group.name, group.id, safe});
+  }
+  std::deque<OwnRun> rest;
+  for (const auto& run : undurable_) {
+    const auto last = run.history.index + (run.last - run.first);
+    if (run.group == group.id && last <= safe.index) {
+      answer(run, Outcome::delivered, {}, effects, true);
+    } else {
+      rest.push_back(run);
+    }
+  }
+  undurable_ = std::move(rest);
+}
+
+/// The group has ended or begun anew: whether the disks will have these messages nobody can tell.
+void Groups::forget_undurable(const GroupView& view, Effects& effects) {
+  const auto* group = table_.find(view.group);
+  std::deque<OwnRun> rest;
+  for (const auto& run : undurable_) {
+    const bool over = run.group == view.group && (group == nullptr || group->history.now().position.era != run.history.era);
+    if (over) {
+      answer(run, Outcome::unknown, "not_durable", effects);
+    } else {
+      rest.push_back(run);
+    }
+  }
+  undurable_ = std::move(rest);
 }
 
 // ---------------------------------------------------------------- views

@@ -35,6 +35,10 @@ class Groups {
   /// T1: answered when joiners have taken the piece.
   void request(ClientState piece, Effects& effects);
   void request(ClientHold hold);
+  /// K2: our disk has so much of a durable group; all are told.
+  void synced(const HistorySynced& news);
+  /// K3: our disk can go on with the group.
+  void taken(const HistoryTaken& news, Effects& effects);
   /// G2: its groups are left in order after what it had sent; no more replies go to it.
   void client_gone(ClientId client, Effects& effects);
 
@@ -89,14 +93,18 @@ class Groups {
     Seq last = 0;
     ViewId view = 0;
     std::uint64_t position = 0;
-    bool conditional = false;  ///< C2, G6, G7: whether it is delivered is seen at its place in the order
+    bool conditional = false;  ///< C2, G6, G7, K1: whether it is delivered is seen at its place in the order
     bool asks = false;         ///< G8: a request, answered when it ends
+    GroupId group = 0;
+    bool durable = false;          ///< K2: the answer waits for the disks
+    HistoryPosition history = {};  ///< of the first
   };
 
   /// What became of a data run at its place in the order, at all daemons alike.
   struct Placed {
     std::uint64_t position = 0;    ///< of the first message; 0: it has none (yet)
     std::string_view failed = {};  ///< why it was handed to nobody, as in SendOutcome
+    HistoryPosition history = {};  ///< K1: of the first message, where it is a part of one
   };
 
   // ---- binding
@@ -120,13 +128,14 @@ class Groups {
   void prepare(Client& client, const Farewell&, std::vector<Run>& runs, Effects& effects);
   void prepare_change(Client& client, RequestId request, Run run, std::vector<Run>& runs);
   void prepare(const StateTransfers::Statement& statement, std::vector<Run>& runs);
+  void prepare_synced(std::vector<Run>& runs);
   void add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs);
 
   // ---- delivery
   Placed deliver_data(const Pid& sender, const RunPtr& run, Effects& effects);
   Placed hand_over(const Pid& sender, const Run& run, const Envelope& envelope, Slice body, Effects& effects);
-  std::uint64_t hand_to(const Group& group, const Pid& sender, const Run& run, const Envelope& envelope, const Slice& body,
-                        Effects& effects);
+  Placed hand_to(const Group& group, const Pid& sender, const Run& run, const Envelope& envelope, const Slice& body,
+                 Effects& effects);
   void deliver_hold(const Pid& sender, const Run& run, Effects& effects);
   void tell_hold(GroupId id, Effects& effects);
   void tell_holds(Effects& effects);
@@ -134,15 +143,18 @@ class Groups {
   void deliver_session(const Pid& sender, const Run& run, Effects& effects);
   void note_number(const Pid& sender, const Run& run);
   void own_delivered(const Run& run, const Placed& placed, Effects& effects);
+  void durable(const Group& group, Effects& effects);
+  void forget_undurable(const GroupView& view, Effects& effects);
   void group_view(const GroupViewPtr& view, bool ordered, Effects& effects);
   void give_up_lease(Client& client, const std::string& group);
   void lead(const GroupView& view, bool ordered);
   void change_done(Client& client, const GroupViewPtr& view, Effects& effects);
-  void change_refused(const Run& run, Effects& effects);
+  [[nodiscard]] static std::string_view why_refused(std::string_view code);
+  void change_refused(const Run& run, std::string_view code, Effects& effects);
   void left(const GroupView& view, const GroupDeparture& departure, Effects& effects);
 
   // ---- answers
-  void answer(const OwnRun& run, Outcome outcome, std::string_view code, Effects& effects);
+  void answer(const OwnRun& run, Outcome outcome, std::string_view code, Effects& effects, bool durable = false);
   void refuse(const Client& client, RequestId request, const Refusal& why, Effects& effects);
   void exclude(Client& client, Effects& effects);
 
@@ -170,6 +182,10 @@ class Groups {
   std::vector<OwnRun> prepared_;                    // what next() returned and bound() was not told yet
   std::deque<OwnRun> bound_;                        // own runs, undelivered, in seq order
   std::deque<OwnRun> unstable_;                     // own fifo and causal runs, delivered, in seq order
+  std::deque<OwnRun> undurable_;                    // K2: own runs, delivered, that wait for the disks
+  std::map<std::string, HistoryPosition> disk_;     // K2: what our disk has, by group
+  std::map<GroupId, HistoryPosition> synced_;       // K2: to be told
+  std::set<GroupId> telling_;                       // K2: one is under way
   Seq stable_ = 0;                                  // own stream
   std::uint64_t ignored_ = 0;
 };

@@ -92,17 +92,18 @@ void Groups::request(ClientSend send, Effects& effects) {
     refuse(client, send.request, pieces.error(), effects);
     return;
   }
-  QueuedSend queued{group != nullptr ? group->id : 0,
-                    {},
-                    send.request,
-                    send.service,
-                    send.text,
-                    send.in_view,
-                    {},
-                    send.number,
-                    0,
-                    send.wish,
-                    {}};
+  QueuedSend queued{.group = group != nullptr ? group->id : 0,
+                    .name = {},
+                    .request = send.request,
+                    .service = send.service,
+                    .text = send.text,
+                    .in_view = send.in_view,
+                    .piece = {},
+                    .number = send.number,
+                    .bound = 0,
+                    .wish = send.wish,
+                    .envelope = {},
+                    .durable = send.durable};
   if (group == nullptr) {
     queued.name = std::move(send.group);
   }
@@ -127,11 +128,25 @@ void Groups::request(ClientSend send, Effects& effects) {
 }
 
 void Groups::request(ClientState piece, Effects& effects) {
-  auto& client = queues_.open(piece.client);
+  const auto client = piece.client;
   const auto request = piece.request;
   const auto* group = table_.find(piece.group);
   if (auto why = transfers_.piece(group, std::move(piece), effects); why) {
-    refuse(client, request, *why, effects);
+    effects.push_back(RequestRefused{client, request, why->code, why->message});
+  }
+}
+
+void Groups::synced(const HistorySynced& news) {
+  disk_[news.group] = std::max(disk_[news.group], news.position);
+  const auto* group = table_.find(news.group);
+  if (group != nullptr && group->history.now().position.era == news.position.era && group->history.keeps(self_.node)) {
+    synced_[group->id] = news.position;  // only the last one counts
+  }
+}
+
+void Groups::taken(const HistoryTaken& news, Effects& effects) {
+  if (const auto* group = table_.find(news.group); group != nullptr) {
+    transfers_.taken(group->id, news, effects);
   }
 }
 
@@ -188,6 +203,9 @@ std::optional<Refusal> Groups::refusal(const Client& client, const ClientSend& s
   if (wish.wait && (send.service != Service::total || !alone)) {
     return Refusal{"bad_request", "a request is one total message to one group"};
   }
+  if (send.durable && (several || wish.to || wish.wait)) {  // K2: one group's disks are asked, and only for what they get
+    return Refusal{"bad_request", "what waits for the disks goes to all members of one group, and asks for no reply"};
+  }
   if (wish.reply_to != 0 && (!wish.to || !alone || wish.wait || send.body.size() > limits_.max_run_bytes)) {
     return Refusal{"too_large", "a reply is one message of up to " + std::to_string(limits_.max_run_bytes) + " bytes"};
   }
@@ -225,6 +243,9 @@ std::optional<Refusal> Groups::refusal(const Client& client, const QueuedSend& s
   if (send.service != Service::total && !client.groups.contains(group->id)) {
     return not_member(group->name);  // G4: only daemons with members take part in the flush
   }
+  if (send.durable && group->policy.disks == 0) {
+    return Refusal{"not_durable", "group " + group->name + " is kept on no disk"};  // K2
+  }
   if (send.in_view != 0 && send.in_view != group->view->token) {
     return Refusal{"wrong_view", "the view of group " + group->name + " is another one"};  // C2
   }
@@ -234,7 +255,9 @@ std::optional<Refusal> Groups::refusal(const Client& client, const QueuedSend& s
 // ---------------------------------------------------------------- binding
 
 bool Groups::ready() const {
-  return !flush_due_.empty() || !holds_due_.empty() || transfers_.has_statement() || queues_.ready();
+  const auto news = [&](const auto& entry) { return !telling_.contains(entry.first); };
+  return !flush_due_.empty() || !holds_due_.empty() || transfers_.has_statement() ||
+         std::any_of(synced_.begin(), synced_.end(), news) || queues_.ready();
 }
 
 std::vector<Run> Groups::next(Effects& effects) {
@@ -251,6 +274,9 @@ std::vector<Run> Groups::next(Effects& effects) {
   }
   while (runs.empty() && transfers_.has_statement()) {
     prepare(transfers_.take_statement(), runs);
+  }
+  if (runs.empty()) {
+    prepare_synced(runs);
   }
   while (runs.empty() && queues_.ready()) {
     prepare_turn(runs, effects);
@@ -321,6 +347,7 @@ void Groups::prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Ef
   run.flags |= send.piece.large ? Run::kLastFragment : 0;
   run.body = send.piece.body.part(send.bound, send.piece.body.size() - send.bound);
   add(std::move(run), send.request, send.piece.count, runs);
+  prepared_.back().durable = send.durable;
 }
 
 /// All fragments of a message have one envelope.
@@ -346,7 +373,12 @@ void Groups::prepare(Client& client, const ClientJoin& join, std::vector<Run>& r
   }
   Run run;
   run.kind = RunKind::group_join;
-  run.body = encode(JoinBody{join.group, join.member_name, join.policy, join.state});
+  auto wish = join.state;
+  if (const auto disk = disk_.find(join.group); disk != disk_.end()) {
+    // K3: the group may end before this join is delivered, and forget what our disk has said before it.
+    wish.kept.position = std::max(wish.kept.position, disk->second);
+  }
+  run.body = encode(JoinBody{join.group, join.member_name, join.policy, wish});
   client.change_asks_lease = join.lease;
   client.change_asks_stability = join.stability;
   prepare_change(client, join.request, std::move(run), runs);
@@ -412,12 +444,31 @@ void Groups::prepare(const StateTransfers::Statement& statement, std::vector<Run
   add(std::move(run), 0, 0, runs);
 }
 
+/// K2. One at a time: what is synced meanwhile goes with the next.
+void Groups::prepare_synced(std::vector<Run>& runs) {
+  for (auto it = synced_.begin(); it != synced_.end(); ++it) {
+    if (telling_.insert(it->first).second) {
+      Run run;
+      run.kind = RunKind::group_synced;
+      run.group = it->first;
+      run.body = encode(it->second);
+      synced_.erase(it);
+      add(std::move(run), 0, 0, runs);
+      return;
+    }
+  }
+}
+
 void Groups::add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs) {
   OwnRun own;
   own.service = run.service;
   const auto envelope = decode_envelope(run.envelope.view()).value_or(Envelope{});
-  own.conditional = run.in_view != 0 || envelope.kind == Envelope::Kind::request || envelope.to || !envelope.more_groups.empty();
+  const auto* group = run.kind == RunKind::data ? table_.find(run.group) : nullptr;
+  const bool kept = group != nullptr && group->policy.disks > 0;
+  own.conditional =
+      run.in_view != 0 || kept || envelope.kind == Envelope::Kind::request || envelope.to || !envelope.more_groups.empty();
   own.asks = envelope.kind == Envelope::Kind::request;
+  own.group = run.group;
   own.client = run.client;
   own.request = request;
   own.requests = requests;
@@ -450,12 +501,15 @@ void Groups::own_delivered(const Run& run, const Placed& placed, Effects& effect
   auto own = bound_.front();
   bound_.pop_front();
   own.position = placed.position;
+  own.history = placed.history;
   if (own.requests == 0) {
     return;
   }
   if (!placed.failed.empty()) {
     own.view = own.first = 0;  // its place in the order is behind what it was for: it went to nobody
     answer(own, Outcome::not_delivered, placed.failed, effects);
+  } else if (own.durable) {
+    undurable_.push_back(own);
   } else if (own.service == Service::total || own.last <= stable_) {
     answer(own, Outcome::delivered, {}, effects);
   } else {
@@ -471,7 +525,7 @@ void Groups::stable(Seq seq, Effects& effects) {
   }
 }
 
-void Groups::answer(const OwnRun& run, Outcome outcome, std::string_view code, Effects& effects) {
+void Groups::answer(const OwnRun& run, Outcome outcome, std::string_view code, Effects& effects, bool durable) {
   if (trace_) {
     effects.push_back(Trace{trace::Fate{run.client, run.request, run.requests, run.view, run.first, outcome}});
   }
@@ -479,7 +533,8 @@ void Groups::answer(const OwnRun& run, Outcome outcome, std::string_view code, E
     open_requests_.outcome(run.client, run.request, outcome, run.view, run.position, code, effects);
   } else if (queues_.alive(run.client) != nullptr) {
     const auto position = outcome == Outcome::delivered ? run.position : 0;
-    effects.push_back(SendOutcome{run.client, run.request, run.requests, outcome, run.view, position, code});
+    effects.push_back(
+        SendOutcome{run.client, run.request, run.requests, outcome, run.view, position, code, run.history, durable});
   }
 }
 
@@ -495,7 +550,7 @@ std::size_t Groups::queued() const {
 
 bool Groups::idle() const {
   return queues_.empty() && flush_due_.empty() && holds_due_.empty() && !transfers_.has_statement() && prepared_.empty() &&
-         bound_.empty() && unstable_.empty() && !queues_.changing();
+         bound_.empty() && unstable_.empty() && undurable_.empty() && !queues_.changing();
 }
 
 void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
@@ -509,6 +564,12 @@ void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
     const auto outcome = !own_delivered || unseen ? Outcome::unknown : in_cut ? Outcome::delivered : Outcome::not_delivered;
     answer(run, outcome, outcome == Outcome::delivered ? "" : "excluded", effects);
   }
+  for (const auto& run : undurable_) {
+    answer(run, Outcome::unknown, "excluded", effects);
+  }
+  undurable_.clear();
+  synced_.clear();
+  telling_.clear();
   bound_.clear();
   unstable_.clear();
   prepared_.clear();

@@ -41,12 +41,16 @@ void StateTransfers::begin_outgoing(const Group& group, Effects& effects) {
   for (const auto& [daemon, client] : state.joiners()) {
     outgoing.receivers[daemon];
   }
-  const StateRequested asked{outgoing.client, group.name, outgoing.token, limits_.state_window, piece_size(limits_)};
+  Effect asked = StateRequested{outgoing.client, group.name, outgoing.token, limits_.state_window, piece_size(limits_)};
+  if (group.policy.disks > 0) {
+    asked = HistoryRequested{outgoing.client,     group.name,          outgoing.token, limits_.state_window,
+                             piece_size(limits_), group.history.now(), state.known()};
+  }
   // A donor that is catching up itself is asked when it comes to that place.
   if (auto* incoming = incoming_of(group.id, outgoing.client); incoming != nullptr && !incoming->live) {
-    incoming->held.push_back({asked, 0});
+    incoming->held.push_back({std::move(asked), 0});
   } else {
-    effects.push_back(asked);
+    effects.push_back(std::move(asked));
   }
 }
 

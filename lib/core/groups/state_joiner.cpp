@@ -25,7 +25,7 @@ bool StateTransfers::restarts(const Group& group, const Incoming& incoming) cons
     return !mutant(Mutant::state_claimed);
   }
   const auto joins = [&](ClientId client) { return state.joiners().contains({self_, client}); };
-  const bool donates = state.donor().first == self_ && contains(incoming.clients, state.donor().second);
+  const bool donates = !incoming.history && state.donor().first == self_ && contains(incoming.clients, state.donor().second);
   return state.cold() && !donates && std::any_of(incoming.clients.begin(), incoming.clients.end(), joins);
 }
 
@@ -60,9 +60,9 @@ std::vector<ClientId> StateTransfers::before(const Group& group, const GroupView
     }
   }
   forget_empty();
-  for (const auto& member : view.without_state) {
-    if (member.pid == self_ && incoming_of(group.id, member.client) == nullptr && !given_up.contains(member.client)) {
-      pending.insert(member.client);
+  for (const auto client : local) {
+    if (group.state.waits({self_, client}) && incoming_of(group.id, client) == nullptr && !given_up.contains(client)) {
+      pending.insert(client);
     }
   }
   return later;
@@ -73,8 +73,12 @@ void StateTransfers::after(const Group& group, const GroupView& view, Effects& e
   if (group.state.boundary() == view.token) {
     if (group.state.donor().first == self_) {
       const auto donor = group.state.donor().second;
-      pending_[group.id].erase(donor);
-      if (group.state.cold() && incoming_of(group.id, donor) == nullptr) {  // else it has all of it already: see restarts()
+      const bool history = group.policy.disks > 0;
+      if (!history) {
+        pending_[group.id].erase(donor);
+      }
+      if (!history && group.state.cold() &&
+          incoming_of(group.id, donor) == nullptr) {  // else it has all of it already: see restarts()
         effects.push_back(StateArrived{{donor}, group.name, view.token, 0, true, true, {}});
       }
       if (group.state.active()) {
@@ -113,6 +117,7 @@ void StateTransfers::forget_arrived(const Group& group) {
 void StateTransfers::refresh(GroupId id, const Group* group, Effects& effects) {
   prune_outgoing(id, group, effects);
   if (group != nullptr) {
+    adopt(*group, effects);
     forget_arrived(*group);
   } else {
     early_.erase(id);
@@ -158,6 +163,7 @@ void StateTransfers::begin_incoming(const Group& group, Effects& effects) {
   incoming.token = state.boundary();
   incoming.donor = state.donor().first;
   incoming.clients = std::move(clients);
+  incoming.history = group.policy.disks > 0;
   incoming.progress = now_;
   send(incoming.donor, StateAck{group.id, incoming.token, 0}, effects);
 }
@@ -239,13 +245,50 @@ void StateTransfers::received(const Pid& from, const StatePiece& piece, Effects&
   }
   incoming.received += piece.bytes.size() + (piece.last ? 1 : 0);
   incoming.complete = piece.last;
-  StateArrived arrived{incoming.clients, incoming.name, incoming.token, piece.offset, piece.last, false, piece.bytes};
+  StateArrived arrived{incoming.clients, incoming.name, incoming.token, piece.offset,
+                       piece.last,       false,         piece.bytes,    incoming.history};
   give(incoming, std::move(arrived), effects);
-  if (incoming.complete) {
-    for (const auto client : incoming.clients) {
-      statements_.push_back({piece.group, client, StateBody{StateNews::arrived, incoming.token}});
-    }
+  if (incoming.complete && !incoming.history) {
+    state_arrival(piece.group, incoming);
     release(incoming, effects);
+  }
+}
+
+void StateTransfers::taken(GroupId group, const HistoryTaken& news, Effects& effects) {
+  const auto it = incoming_.find({group, news.token});
+  if (it == incoming_.end() || !it->second.history || it->second.stated) {
+    return;
+  }
+  auto& incoming = it->second;
+  incoming.progress = now_;
+  if (news.taken == incoming.received) {
+    incoming.unread.clear();
+  }
+  send(incoming.donor, StateAck{group, news.token, std::min(news.taken, incoming.received)}, effects);
+  if (incoming.complete && news.taken == incoming.received) {
+    state_arrival(group, incoming);
+  }
+}
+
+void StateTransfers::state_arrival(GroupId group, Incoming& incoming) {
+  incoming.stated = true;
+  for (const auto client : incoming.clients) {
+    statements_.push_back({group, client, StateBody{StateNews::arrived, incoming.token}});
+  }
+}
+
+/// K3: all know that these clients have the state; from now on our disk goes on with the group.
+void StateTransfers::adopt(const Group& group, Effects& effects) {
+  for (auto it = incoming_.lower_bound({group.id, 0}); it != incoming_.end() && it->first.first == group.id; ++it) {
+    auto& incoming = it->second;
+    const bool known = std::none_of(incoming.clients.begin(), incoming.clients.end(), [&](ClientId client) {
+      return group.state.waits({self_, client});
+    });
+    if (incoming.history && incoming.stated && !incoming.adopted && known && !incoming.clients.empty()) {
+      incoming.adopted = true;
+      effects.push_back(HistoryAdopted{group.name, incoming.token, incoming.clients});
+      release(incoming, effects);
+    }
   }
 }
 
@@ -260,7 +303,8 @@ void StateTransfers::give(Incoming& incoming, StateArrived arrived, Effects& eff
 void StateTransfers::read(ClientId client, Effects& effects) {
   std::vector<Key> taken;
   for (auto& [key, incoming] : incoming_) {
-    if (incoming.unread.erase(client) > 0 && incoming.unread.empty()) {
+    const bool ours = !incoming.history || incoming.adopted;  // else taken() tells
+    if (ours && incoming.unread.erase(client) > 0 && incoming.unread.empty()) {
       taken.push_back(key);
     }
   }
@@ -271,6 +315,9 @@ void StateTransfers::read(ClientId client, Effects& effects) {
 
 /// Nobody has anything left to take of what came: the donor may send more.
 void StateTransfers::all_taken(const Key& key, Incoming& incoming, Effects& effects) {
+  if (incoming.history && !incoming.adopted) {
+    return;  // taken() tells
+  }
   incoming.progress = now_;
   send(incoming.donor, StateAck{key.first, key.second, incoming.received}, effects);
   if (incoming.complete && !incoming.live && !incoming.clients.empty()) {

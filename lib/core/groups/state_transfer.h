@@ -55,6 +55,8 @@ class StateTransfers {
   std::optional<Refusal> piece(const Group* group, ClientState piece, Effects& effects);
   void read(ClientId client, Effects& effects);
   void gone(ClientId client, Effects& effects);
+  /// K3: our disk can take the history of this transfer, and its clients have it.
+  void taken(GroupId group, const HistoryTaken& news, Effects& effects);
   void received(const Pid& from, const StatePiece& piece, Effects& effects);
   void received(const Pid& from, const StateAck& ack, Effects& effects);
   /// What was on its way on the link before is lost.
@@ -103,6 +105,9 @@ class StateTransfers {
     std::vector<ClientId> clients;
     std::uint64_t received = 0;
     bool complete = false;
+    bool history = false;       ///< K3: of a durable group, by way of our own disk
+    bool stated = false;        ///< then: it was said that its clients have the state …
+    bool adopted = false;       ///< … and all have heard it
     bool live = false;          ///< its clients have caught up, but the group may not know yet that they have the state
     std::set<ClientId> unread;  ///< clients that were given something and have not taken it
     std::deque<Held> held;
@@ -122,6 +127,8 @@ class StateTransfers {
   void begin_incoming(const Group& group, Effects& effects);
   [[nodiscard]] bool restarts(const Group& group, const Incoming& incoming) const;
   void forget_arrived(const Group& group);
+  void state_arrival(GroupId group, Incoming& incoming);
+  void adopt(const Group& group, Effects& effects);
   void forget_empty();
   void give(Incoming& incoming, StateArrived arrived, Effects& effects);
   void all_taken(const Key& key, Incoming& incoming, Effects& effects);

@@ -71,6 +71,26 @@ struct StateRequested {
   std::size_t piece_size = 0;  ///< bytes of one piece, at most
 };
 
+/// K3: this node's disk is asked for the history of a durable group up to `end`, as the state of the group. It is answered with
+/// ClientState of this client, like a StateRequested.
+struct HistoryRequested {
+  ClientId client = 0;
+  std::string group;
+  std::uint64_t token = 0;
+  std::size_t window = 0;
+  std::size_t piece_size = 0;
+  KeptHistory end;
+  std::vector<HistoryPosition> known = {};  ///< what the disks of those who wait have
+};
+
+/// K3: all know that these clients have the state that came as a history. Before that the disk must stay as it was offered; from
+/// now on it follows the group.
+struct HistoryAdopted {
+  std::string group;
+  std::uint64_t token = 0;
+  std::vector<ClientId> clients;
+};
+
 /// T1: a piece of the group's state as of the group view `token`. Offset 0 begins the state, also anew: what came before it is
 /// void.
 struct StateArrived {
@@ -81,6 +101,8 @@ struct StateArrived {
   bool last = false;
   bool cold = false;  ///< nobody had it: the client's own is the group's state from here on; the body is empty
   Slice body;
+  bool history = false;     ///< K3: a piece of the history that a HistoryRequested asked for: the daemon's, not the client's
+  std::uint64_t index = 0;  ///< K1: of the last message that is in the state, in a durable group
 };
 
 /// T2: a client is in the group no more, because it could not get the group's state.
@@ -103,8 +125,16 @@ struct DeliverMessages {
   std::uint32_t count = 1;
   Slice body;
   Audience audience = {};
-  ClientId direct = 0;    ///< G7: of the audience for this one alone, 0 = for all
-  RequestId request = 0;  ///< G8: replies to it name this number and the sender; 0 = it asks for none
+  ClientId direct = 0;           ///< G7: of the audience for this one alone, 0 = for all
+  RequestId request = 0;         ///< G8: replies to it name this number and the sender; 0 = it asks for none
+  HistoryPosition history = {};  ///< K1: of the first, in a durable group
+};
+
+/// K2: whatever happens to a minority of its disks, a durable group keeps its messages up to there.
+struct HistoryDurable {
+  std::string group;
+  GroupId id = 0;
+  HistoryPosition position;
 };
 
 /// C1: the outcome of `count` sends whose requests are request, request+1, …
@@ -114,8 +144,10 @@ struct SendOutcome {
   std::uint32_t count = 1;
   Outcome outcome = Outcome::unknown;
   ViewId view = 0;
-  std::uint64_t position = 0;  ///< of the first, when delivered
-  std::string_view code;       ///< why not delivered, as in RequestRefused, when known
+  std::uint64_t position = 0;    ///< of the first, when delivered
+  std::string_view code;         ///< why not delivered, as in RequestRefused, when known
+  HistoryPosition history = {};  ///< K1: of the first, when delivered in a durable group
+  bool durable = false;          ///< K2: and on enough disks
 };
 
 /// G8: a request has ended. Who was a member at its place in the order is in `replies` or in `missing`.
@@ -251,9 +283,9 @@ struct Trace {
 
 using Effect =
     std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled, DeliverMessages,
-                 StateRequested, StateArrived, ClientDismissed, SendOutcome, RequestAnswered, StableReached, RequestDone,
-                 SessionOpened, RequestRefused, PauseClient, GroupHeld, LeaseGranted, QuorumChanged, SuspicionChanged, MemberSlow,
-                 Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
+                 StateRequested, HistoryRequested, HistoryAdopted, HistoryDurable, StateArrived, ClientDismissed, SendOutcome,
+                 RequestAnswered, StableReached, RequestDone, SessionOpened, RequestRefused, PauseClient, GroupHeld, LeaseGranted,
+                 QuorumChanged, SuspicionChanged, MemberSlow, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
 
 /// Reused from step to step by the shell.
 using Effects = std::vector<Effect>;

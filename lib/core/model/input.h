@@ -109,6 +109,7 @@ struct ClientSend {
   Slice body;
   std::shared_ptr<const SendWish> wish = nullptr;  ///< null: none
   std::uint64_t number = 0;  ///< C6: of the first, for a client with a session; the numbers of its sends rise
+  bool durable = false;      ///< K2: `delivered` is told when enough disks have it
 };
 
 /// T1: the next piece of the state that a StateRequested asked for.
@@ -120,6 +121,20 @@ struct ClientState {
   bool last = false;        ///< the state ends with it
   bool refused = false;     ///< T2: the client cannot or will not give the state
   Slice body;
+};
+
+/// K2: this node's disk has the history of a durable group up to there.
+struct HistorySynced {
+  std::string group;
+  HistoryPosition position;
+};
+
+/// K3: so much of the history that StateArrived brings was read by the clients, and can be taken by the disk. Said again while
+/// they read what is on the disk already.
+struct HistoryTaken {
+  std::string group;
+  std::uint64_t token = 0;
+  std::uint64_t taken = 0;  ///< bytes, and one more for the end
 };
 
 /// T1: what this client was given so far has left the daemon, but for little.
@@ -164,8 +179,9 @@ struct AdminColdStart {
   RequestId request = 0;
 };
 
-using Input = std::variant<Tick, EndOfTurn, FrameReceived, DatagramReceived, LinkOpened, LinkClosed, PeerGone, SeedsTried,
-                           Persisted, PersistFailed, ClientJoin, ClientSession, ClientLeave, ClientSend, ClientState, ClientRead,
-                           ClientHold, ClientGone, AdminJoin, AdminLeave, AdminEvict, AdminColdStart>;
+using Input =
+    std::variant<Tick, EndOfTurn, FrameReceived, DatagramReceived, LinkOpened, LinkClosed, PeerGone, SeedsTried, Persisted,
+                 PersistFailed, ClientJoin, ClientSession, ClientLeave, ClientSend, ClientState, HistorySynced, HistoryTaken,
+                 ClientRead, ClientHold, ClientGone, AdminJoin, AdminLeave, AdminEvict, AdminColdStart>;
 
 }  // namespace vsync::core

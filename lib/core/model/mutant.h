@@ -81,7 +81,13 @@ namespace vsync::core {
   X(state_forgets_messages, "T1: what waited behind the state is dropped")                             \
   X(state_claimed, "T2: a joiner with a part of the state claims to have it")                          \
   X(session_in_two_places, "C6: a session goes on while its last connection may still deliver")        \
-  X(session_not_kept, "C6: what a session delivered is not kept")
+  X(session_not_kept, "C6: what a session delivered is not kept")                                      \
+  X(durable_before_sync, "K2: a disk claims to have what it is still writing")                         \
+  X(durable_on_few, "K2: one disk fewer than a majority makes a message durable")                      \
+  X(history_first_offer, "K3: recovery from the first disk that is offered")                           \
+  X(history_few_disks, "K3: recovery from one disk fewer than a majority")                             \
+  X(history_blank_counts, "K3: a disk that was lost counts as one that tells")                         \
+  X(history_no_era, "K1: the era stays the same after a recovery")
 
 enum class Mutant {
   none,

@@ -230,6 +230,14 @@ void Node::Impl::on(ClientState& input) {
   groups_.request(std::move(input), *effects_);
 }
 
+void Node::Impl::on(HistorySynced& input) {
+  groups_.synced(input);
+}
+
+void Node::Impl::on(HistoryTaken& input) {
+  groups_.taken(input, *effects_);
+}
+
 void Node::Impl::on(ClientRead& input) {
   groups_.transfers().read(input.client, *effects_);
 }

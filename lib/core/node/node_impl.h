@@ -80,6 +80,8 @@ class Node::Impl final : public MembershipHost {
   void on(ClientLeave& input);
   void on(ClientSend& input);
   void on(ClientState& input);
+  void on(HistorySynced& input);
+  void on(HistoryTaken& input);
   void on(ClientRead& input);
   void on(ClientHold& input);
   void on(ClientGone& input);

@@ -31,7 +31,10 @@ void told_truly(const History& history, Report& report);      ///< G7, G8: what 
 
 void holds(const History& history, Report& report);  ///< G10: nobody sends to a group that is held
 
-/// All of the above.
+/// K2: durable means durable. Not part of safety(): it may be broken when a majority of a group's disks was lost.
+void durability(const History& history, Report& report);
+
+/// All of the above but the last.
 void safety(const History& history, Report& report);
 
 /// How a run ended that was given the time to settle.

@@ -84,8 +84,21 @@ struct Resolved {
   Outcome outcome = Outcome::unknown;
 };
 
-using Fact =
-    std::variant<trace::Event, Crash, Asked, Answered, ClientDied, Received, StateAt, StateBroken, ToldStable, Broken, Resolved>;
+/// K1: what a member of a durable group has from `first` on, in the era of the group. Written by the simulator.
+struct Kept {
+  std::string group;
+  HistoryPosition first;
+  std::vector<std::uint64_t> ids;
+};
+/// K2: a sender was told that these are durable. Written by the simulator.
+struct ToldDurable {
+  std::string group;
+  HistoryPosition first;
+  std::vector<std::uint64_t> ids;
+};
+
+using Fact = std::variant<trace::Event, Crash, Asked, Answered, ClientDied, Received, StateAt, StateBroken, ToldStable, Broken,
+                          Resolved, Kept, ToldDurable>;
 
 /// Records of one process are in the order in which they happened; between processes nothing is assumed.
 struct Record {

@@ -100,6 +100,28 @@ TEST_CASE("gap: a member that does not read leaves, is told from where on, and m
   enter(slow, again);
 }
 
+TEST_CASE("gap: who has missed messages is not asked for the state behind them") {
+  Fixture fixture;
+  RawClient slow(fixture.path);
+  enter(slow, slow_join(pb::GAP));
+  flood(fixture, [asked = std::uint64_t{0}](FakeDaemon& fake) mutable {
+    fake.server->apply(core::StateRequested{1, "g", ++asked, 1, 1});  // the token: of the message that it comes behind
+    return asked == 200;                                              // 2 MB: the mark, and what the kernel takes
+  });
+  std::uint64_t last = 0;
+  for (bool dropped = false; !dropped;) {
+    const auto reply = slow.read_frame();
+    REQUIRE(reply);
+    dropped = reply->event().has_gap();
+    if (reply->event().has_message_batch()) {
+      last = reply->event().message_batch().position();
+    } else if (reply->event().has_state_request()) {
+      CHECK(reply->event().state_request().token() <= last);
+    }
+  }
+  CHECK(last > 0);
+}
+
 TEST_CASE("block: a member that does not read holds its group, and releases it when it has read") {
   Fixture fixture;
   RawClient slow(fixture.path);

@@ -248,6 +248,15 @@ struct Sent {
   std::uint64_t view = 0;      ///< when delivered; 0: it is not known any more in which (learnt after a reconnection)
   std::uint64_t position = 0;  ///< of the first, when delivered; 0 as above
   std::string code;            ///< why not delivered, when known
+  std::uint64_t index = 0;     ///< of the first, when delivered in a durable group
+  bool durable = false;        ///< and on enough disks
+};
+
+/// A member of a durable group has its state again.
+struct Restored {
+  std::string group;
+  std::uint64_t checkpoint = 0;  ///< index of the last message that was in the checkpoint (on_state), 0 = there was none
+  std::uint64_t index = 0;       ///< of the last message that it was given since; it goes on with the next
 };
 
 /// The place in a group from which on this client has not read.
@@ -289,6 +298,10 @@ class VSYNC_API Handler {
   virtual std::unique_ptr<StateSource> on_state_request(std::string_view group);
   /// The state comes to a member that joined with JoinOptions::state: after its first view, before any message.
   virtual void on_state(const StatePiece& piece);
+  /// With JoinOptions::durable: the state and the messages behind it have come from the disks; what follows is new.
+  virtual void on_restored(const Restored& restored);
+  /// The messages of a durable group up to `index` are on enough disks.
+  virtual void on_durable(std::string_view group, std::uint64_t index);
   /// In the group no more: the daemon was excluded, or the connection is lost. With Options::rejoin a view follows by itself.
   virtual void on_excluded(std::string_view group, std::string_view why);
   /// With JoinOptions::when_slow gap: in the group no more, as the others see it. With Options::rejoin a view follows by itself,
@@ -327,6 +340,14 @@ enum class WhenSlow : std::uint8_t {
   gap,    ///< it is dropped out of the group and told where (on_gap)
 };
 
+/// A group that daemons keep on their disks.
+struct Durable {
+  std::uint32_t disks = 0;           ///< so many nodes keep the group, equal at all members; 0 = it is not durable
+  std::uint64_t every_messages = 0;  ///< when a member is asked for a checkpoint (on_state_request): after so many messages …
+  std::uint32_t every_seconds = 0;   ///< … after so long …
+  bool at_views = false;             ///< … at each group view
+};
+
 struct JoinOptions {
   std::string member_name = {};
   bool total_only = false;     ///< the group refuses fifo and causal; joins are faster
@@ -339,6 +360,7 @@ struct JoinOptions {
   std::chrono::milliseconds block_for{0};  ///< 0: 10 s
   std::uint64_t backlog_bytes = 0;         ///< its mark, without the largest message that waits; 0: a default of the daemon
   std::uint64_t backlog_messages = 0;
+  Durable durable = {};  ///< implies total_only and state
 };
 
 struct SendOptions {
@@ -347,6 +369,7 @@ struct SendOptions {
   std::uint64_t in_view = 0;                  ///< token of the group view it must be sent in; 0 = any
   std::vector<std::string> more_groups = {};  ///< delivered in them too, at one place of the order, or in none; total only
   std::optional<GroupMember> to = {};         ///< to this member alone
+  bool durable = false;                       ///< in a durable group: on_sent waits for enough disks; not with the two above
 };
 
 enum class Wait : std::uint8_t { all, majority, first };

@@ -1,0 +1,161 @@
+#include "core/groups/group_history.h"
+
+#include <algorithm>
+#include <functional>
+#include <iterator>
+
+#include "core/model/mutant.h"
+
+namespace vsync::core {
+
+namespace {
+
+constexpr std::size_t kMaxKeepers = 64;  // kMaxDisks
+
+/// The first `most` different nodes, in this order.
+std::vector<NodeId> nodes_of(const std::vector<DiskOffer>& offers, std::size_t most) {
+  std::vector<NodeId> nodes;
+  for (const auto& [node, kept] : offers) {
+    if (nodes.size() < most && std::find(nodes.begin(), nodes.end(), node) == nodes.end()) {
+      nodes.push_back(node);
+    }
+  }
+  return nodes;
+}
+
+bool contains(const std::vector<NodeId>& nodes, NodeId node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+}  // namespace
+
+/// A blank disk may be one that was lost: it tells nothing about what was durable. So a majority of the keepers must be there
+/// with what they kept, or all of them with whatever is left. A group that nobody knows begins when all its disks are there.
+std::optional<std::size_t> GroupHistory::newest(const std::vector<DiskOffer>& offers, std::uint32_t disks) const {
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < offers.size(); ++i) {
+    const auto& kept = offers[i].second;
+    if (kept.blank() || (best && mutant(Mutant::history_first_offer))) {
+      continue;
+    }
+    if (best && kept.origin != offers[*best].second.origin) {
+      return std::nullopt;  // two groups of one name: an operator has to say which is meant
+    }
+    best = !best || kept.position > offers[*best].second.position ? i : best;
+  }
+  const auto keepers = !now_.blank() ? now_.keepers : best ? offers[*best].second.keepers : nodes_of(offers, disks);
+  std::set<NodeId> here;
+  std::set<NodeId> telling;
+  for (const auto& [node, kept] : offers) {
+    if (contains(keepers, node)) {
+      here.insert(node);
+      if (!kept.blank() || mutant(Mutant::history_blank_counts)) {
+        telling.insert(node);
+      }
+    }
+  }
+  const auto needed = majority_of(keepers.size()) - (mutant(Mutant::history_few_disks) ? 1 : 0);
+  const bool enough = (best && telling.size() >= needed) || here.size() >= std::max<std::size_t>(keepers.size(), disks);
+  return enough ? best.value_or(0) : std::optional<std::size_t>{};
+}
+
+void GroupHistory::begin(std::uint64_t token, const std::vector<DiskOffer>& offers, std::size_t winner, std::uint32_t disks) {
+  const auto& kept = offers[winner].second;
+  now_.position = {mutant(Mutant::history_no_era) ? std::uint64_t{1} : token, kept.position.index};
+  now_.origin = kept.blank() ? token : kept.origin;
+  if (now_.blank()) {
+    now_.keepers = kept.blank() ? nodes_of(offers, disks) : kept.keepers;
+  }
+  synced_.clear();
+  durable_ = 0;
+}
+
+DiskOffer GroupHistory::offer(NodeId node, KeptHistory kept) const {
+  const auto known = synced_.find(node);
+  if (known != synced_.end() && kept.position.era == now_.position.era) {
+    kept.position.index = std::max(kept.position.index, known->second);  // another member has kept the disk up to date
+  }
+  return {node, std::move(kept)};
+}
+
+HistoryPosition GroupHistory::count(std::uint32_t count) {
+  const HistoryPosition first{now_.position.era, now_.position.index + 1};
+  now_.position.index += count;
+  return first;
+}
+
+std::string_view GroupHistory::refusal(NodeId node, const KeptHistory& kept) const {
+  if (now_.blank()) {
+    return {};
+  }
+  return !keeps(node) ? "not_a_keeper" : !kept.blank() && kept.origin != now_.origin ? "other_history" : "";
+}
+
+bool GroupHistory::keeps(NodeId node) const {
+  return contains(now_.keepers, node);
+}
+
+bool GroupHistory::synced(NodeId node, const HistoryPosition& position) {
+  if (position.era != now_.position.era || position.index > now_.position.index || !keeps(node)) {
+    return false;  // of an era that is over
+  }
+  auto& known = synced_[node];
+  known = std::max(known, position.index);
+  std::vector<std::uint64_t> indices;
+  for (const auto& [keeper, index] : synced_) {
+    indices.push_back(index);
+  }
+  const auto needed = majority_of(now_.keepers.size()) - (mutant(Mutant::durable_on_few) ? 1 : 0);
+  if (indices.size() < needed || needed == 0) {
+    return false;
+  }
+  std::sort(indices.begin(), indices.end(), std::greater<>());
+  return indices[needed - 1] > std::exchange(durable_, std::max(durable_, indices[needed - 1]));
+}
+
+// ---------------------------------------------------------------- as bytes
+
+void write(Writer& out, const KeptHistory& kept) {
+  out.put(kept.origin).put(kept.position.era).put(kept.position.index).put(static_cast<std::uint32_t>(kept.keepers.size()));
+  for (const auto node : kept.keepers) {
+    out.put(node);
+  }
+}
+
+KeptHistory read_kept(Reader& in) {
+  KeptHistory kept;
+  kept.origin = in.value<std::uint64_t>();
+  kept.position.era = in.value<std::uint64_t>();
+  kept.position.index = in.value<std::uint64_t>();
+  for (auto n = in.count(kMaxKeepers, sizeof(NodeId)).value_or(0); n > 0; --n) {
+    kept.keepers.push_back(in.value<NodeId>());
+  }
+  return kept;
+}
+
+void GroupHistory::save(Writer& out) const {
+  write(out, now_);
+  out.put(durable_).put(static_cast<std::uint32_t>(synced_.size()));
+  for (const auto& [node, index] : synced_) {
+    out.put(node).put(index);
+  }
+}
+
+GroupHistory GroupHistory::load(Reader& in) {
+  GroupHistory history;
+  history.now_ = read_kept(in);
+  history.durable_ = in.value<std::uint64_t>();
+  for (auto n = in.count(kMaxKeepers, sizeof(NodeId) + 8).value_or(0); n > 0; --n) {
+    const auto node = in.value<NodeId>();
+    history.synced_[node] = in.value<std::uint64_t>();
+  }
+  return history;
+}
+
+bool GroupHistory::sound() const {
+  const bool known = std::all_of(synced_.begin(), synced_.end(),
+                                 [&](const auto& entry) { return keeps(entry.first) && entry.second <= now_.position.index; });
+  return known && durable_ <= now_.position.index && (now_.position.era != 0 || now_ == KeptHistory{});
+}
+
+}  // namespace vsync::core

@@ -1,0 +1,63 @@
+// K1 to K3: the history of a durable group, and whose disks have it. A part of the replicated group table.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/codec.h"
+#include "core/model/group.h"
+
+namespace vsync::core {
+
+/// What a member that waits for the state says of its node's disk.
+using DiskOffer = std::pair<NodeId, KeptHistory>;
+
+/// A deterministic function of the totals delivered. Of a group that is not durable nothing here is used.
+class GroupHistory {
+ public:
+  /// K3: nobody has the state; whose disk has it? `offers`: of the members that wait, in the order of their seniority; `disks`:
+  /// how many keep the group, for one that begins. nullopt: too few disks are there to tell. Else the index of an offer.
+  [[nodiscard]] std::optional<std::size_t> newest(const std::vector<DiskOffer>& offers, std::uint32_t disks) const;
+  /// A new era begins with that offer.
+  void begin(std::uint64_t token, const std::vector<DiskOffer>& offers, std::size_t winner, std::uint32_t disks);
+
+  /// What a member that waits says of its disk, brought up to date with what that disk has said since.
+  [[nodiscard]] DiskOffer offer(NodeId node, KeptHistory kept) const;
+
+  /// K1: the place of the first of `count` messages that are delivered now.
+  HistoryPosition count(std::uint32_t count);
+  /// K2: the disk of this node has everything up to there. True: more is durable than before.
+  bool synced(NodeId node, const HistoryPosition& position);
+
+  /// Why a member of that node, with that on its disk, cannot have the state, as in RequestRefused; empty: it can.
+  [[nodiscard]] std::string_view refusal(NodeId node, const KeptHistory& kept) const;
+  [[nodiscard]] const KeptHistory& now() const { return now_; }
+  [[nodiscard]] bool keeps(NodeId node) const;
+  /// K2: on enough disks.
+  [[nodiscard]] HistoryPosition durable() const { return {now_.position.era, durable_}; }
+
+  // ---- as bytes
+  void save(Writer& out) const;
+  static GroupHistory load(Reader& in);
+  [[nodiscard]] bool sound() const;
+
+ private:
+  KeptHistory now_;                         ///< the last message delivered
+  std::map<NodeId, std::uint64_t> synced_;  ///< in this era, by keepers
+  std::uint64_t durable_ = 0;
+};
+
+/// Disks that a message must be on: of any so many, one has all that is durable.
+[[nodiscard]] constexpr std::size_t majority_of(std::size_t disks) {
+  return disks / 2 + 1;
+}
+
+/// In the body of a join, and of nothing else.
+void write(Writer& out, const KeptHistory& kept);
+[[nodiscard]] KeptHistory read_kept(Reader& in);
+
+}  // namespace vsync::core

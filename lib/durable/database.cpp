@@ -1,0 +1,349 @@
+#include "durable/database.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/codec.h"
+#include "base/crc.h"
+
+namespace vsync::durable {
+
+namespace {
+
+constexpr int kFormat = 1;
+constexpr const char* kTables =
+    "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS checkpoint(made INTEGER, offset INTEGER, part BLOB NOT NULL, sum INTEGER NOT NULL,"
+    " PRIMARY KEY(made, offset));"
+    "CREATE TABLE IF NOT EXISTS log(last INTEGER PRIMARY KEY, part BLOB NOT NULL, sum INTEGER NOT NULL);";
+
+std::string_view without_length(std::string_view encoded) {
+  return encoded.substr(sizeof(std::uint32_t));
+}
+
+}  // namespace
+
+/// A prepared statement, with its parameters from left to right.
+class Database::Statement {
+ public:
+  Statement(const Database& database, const char* sql) : database_(database) {
+    ok_ = sqlite3_prepare_v2(database.handle_, sql, -1, &statement_, nullptr) == SQLITE_OK;
+  }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+  ~Statement() { sqlite3_finalize(statement_); }
+
+  Statement& bind(std::uint64_t value) {
+    ok_ = ok_ && sqlite3_bind_int64(statement_, ++bound_, static_cast<sqlite3_int64>(value)) == SQLITE_OK;
+    return *this;
+  }
+  Statement& bind(std::string_view blob) {
+    ok_ = ok_ && sqlite3_bind_blob64(statement_, ++bound_, blob.data(), blob.size(), SQLITE_TRANSIENT) == SQLITE_OK;
+    return *this;
+  }
+  /// The next row; false: there is none.
+  Result<bool> row() {
+    const int result = ok_ ? sqlite3_step(statement_) : SQLITE_ERROR;
+    if (result != SQLITE_ROW && result != SQLITE_DONE) {
+      return database_.error("use");
+    }
+    return result == SQLITE_ROW;
+  }
+  Result<void> run() {
+    auto done = row();
+    return done ? Result<void>{} : tl::unexpected(done.error());
+  }
+  [[nodiscard]] std::uint64_t number(int column) const {
+    return static_cast<std::uint64_t>(sqlite3_column_int64(statement_, column));
+  }
+  [[nodiscard]] std::string_view blob(int column) const {
+    const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));
+    return {bytes == nullptr ? "" : bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+  }
+  /// A part in this column, and its checksum in the next.
+  [[nodiscard]] Result<Part> part(int column) const {
+    if (crc32c(blob(column)) != number(column + 1)) {
+      return fail("a checksum is wrong: the disk has changed what was written");
+    }
+    return decode(blob(column));
+  }
+
+ private:
+  const Database& database_;
+  sqlite3_stmt* statement_ = nullptr;
+  int bound_ = 0;
+  bool ok_ = false;
+};
+
+// ---------------------------------------------------------------- opening
+
+tl::unexpected<Error> Database::error(const std::string& what) const {
+  return fail("cannot " + what + " " + sqlite3_db_filename(handle_, nullptr) + ": " + sqlite3_errmsg(handle_));
+}
+
+Result<std::unique_ptr<Database>> Database::open(const std::string& path, const std::string& group, bool& damaged) {
+  sqlite3* handle = nullptr;
+  const int result =
+      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  std::unique_ptr<Database> database(new Database(handle));
+  damaged = false;
+  if (result != SQLITE_OK) {
+    return fail("cannot open " + path + ": " + sqlite3_errmsg(handle));
+  }
+  if (auto prepared = database->prepare(group); !prepared) {
+    damaged = !database->newer_ && !database->unusable();
+    return tl::unexpected(prepared.error());
+  }
+  return database;
+}
+
+Database::~Database() {
+  sqlite3_close(handle_);
+}
+
+bool Database::unusable() const {
+  const int code = sqlite3_errcode(handle_) & 0xff;
+  return code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE && code != SQLITE_CORRUPT && code != SQLITE_NOTADB &&
+         code != SQLITE_ERROR;
+}
+
+Result<void> Database::execute(const char* sql) {
+  return sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr) == SQLITE_OK ? Result<void>{} : error("use");
+}
+
+Result<void> Database::prepare(const std::string& group) {
+  for (const auto* sql : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", kTables}) {
+    if (auto done = execute(sql); !done) {
+      return done;
+    }
+  }
+  Statement format(*this, "SELECT value FROM meta WHERE key='format'");
+  auto known = format.row();
+  if (!known) {
+    return tl::unexpected(known.error());
+  }
+  newer_ = *known && format.number(0) != kFormat;
+  if (newer_) {
+    return fail(std::string(sqlite3_db_filename(handle_, nullptr)) + " was written by another version of vsyncd");
+  }
+  if (*known) {
+    Statement name(*this, "SELECT value FROM meta WHERE key='group'");
+    auto row = name.row();
+    return row && *row && name.blob(0) == group ? execute("DELETE FROM checkpoint WHERE made=1") : fail("it is of another group");
+  }
+  if (auto done = Statement(*this, "INSERT INTO meta VALUES('format',?)").bind(kFormat).run(); !done) {
+    return done;
+  }
+  return Statement(*this, "INSERT INTO meta VALUES('group',?)").bind(group).run();
+}
+
+Result<KeptHistory> Database::kept() {
+  Statement statement(*this, "SELECT value FROM meta WHERE key='kept'");
+  auto row = statement.row();
+  if (!row) {
+    return tl::unexpected(row.error());
+  }
+  if (!*row) {
+    return KeptHistory{};
+  }
+  const auto bytes = statement.blob(0);
+  Reader sum(bytes.substr(0, 4));
+  auto part = bytes.size() > 4 && sum.value<std::uint32_t>() == crc32c(bytes.substr(4))
+                  ? decode(bytes.substr(4))
+                  : Result<Part>(fail("a checksum is wrong"));
+  const auto* header = part ? std::get_if<Header>(&*part) : nullptr;
+  if (header == nullptr) {
+    return fail("what the disk has of the group is damaged");
+  }
+  return header->end;
+}
+
+Result<void> Database::set_kept(const KeptHistory& kept) {
+  const auto bytes = encode(Header{kept});
+  const auto part = without_length(bytes);
+  const auto value = Writer().put(crc32c(part)).raw(part).take();
+  return Statement(*this, "INSERT OR REPLACE INTO meta VALUES('kept',?)").bind(value).run();
+}
+
+Result<HistoryPosition> Database::checkpoint_position() {
+  Statement statement(*this, "SELECT part, sum FROM checkpoint WHERE made=0 ORDER BY offset LIMIT 1");
+  auto row = statement.row();
+  if (!row || !*row) {
+    return row ? Result<HistoryPosition>(HistoryPosition{}) : tl::unexpected(row.error());
+  }
+  auto part = statement.part(0);
+  const auto* piece = part ? std::get_if<CheckpointPiece>(&*part) : nullptr;
+  return piece != nullptr ? Result<HistoryPosition>(piece->position) : fail("the checkpoint is damaged");
+}
+
+Result<Contents> Database::check() {
+  Contents contents;
+  auto known = kept();
+  if (!known) {
+    return tl::unexpected(known.error());
+  }
+  contents.kept = *known;
+  bool ended = false;
+  Cursor cursor;
+  std::uint64_t last = 0;
+  for (bool end = false; !end;) {
+    auto chunk = read(cursor, std::numeric_limits<std::int64_t>::max(), std::size_t{1} << 20U);
+    if (!chunk) {
+      return tl::unexpected(chunk.error());
+    }
+    cursor = chunk->next;
+    end = chunk->end;
+    PartReader parts;
+    parts.add(chunk->parts);
+    for (auto part = parts.next(); part && *part; part = parts.next()) {
+      if (const auto* piece = std::get_if<CheckpointPiece>(&**part)) {
+        if (piece->offset != contents.checkpoint_bytes || ended) {
+          return fail("a piece of the checkpoint is missing");
+        }
+        ended = piece->last;
+        contents.checkpoint = piece->position;
+        contents.checkpoint_bytes += piece->bytes.size();
+        last = piece->position.index;
+      } else if (const auto* messages = std::get_if<Messages>(&**part)) {
+        if (messages->first.index != last + 1) {
+          return fail("message " + std::to_string(last + 1) + " is missing");
+        }
+        last = messages->last();
+        contents.log_bytes += messages->body.size();
+      }
+    }
+  }
+  if (!ended && contents.checkpoint.era != 0) {
+    return fail("the checkpoint has no end");
+  }
+  contents.kept.position.index = std::max(contents.kept.position.index, last);
+  return contents.kept.position.index == last ? Result<Contents>(contents) : fail("its last messages are missing");
+}
+
+// ---------------------------------------------------------------- writing
+
+Result<void> Database::begin() {
+  if (std::exchange(open_, true)) {
+    return {};
+  }
+  return execute("BEGIN IMMEDIATE");
+}
+
+Result<void> Database::sync() {
+  if (staged_ || !std::exchange(open_, false)) {
+    return {};
+  }
+  return execute("COMMIT");
+}
+
+Result<void> Database::append(const Messages& messages) {
+  const auto bytes = encode(messages);
+  const auto part = without_length(bytes);
+  return Statement(*this, "INSERT INTO log VALUES(?,?,?)").bind(messages.last()).bind(part).bind(crc32c(part)).run();
+}
+
+Result<void> Database::stage(bool wipe) {
+  auto done = sync();
+  done = done ? begin() : done;
+  staged_ = true;
+  return done && wipe ? execute("DELETE FROM checkpoint; DELETE FROM log; DELETE FROM meta WHERE key='kept'") : done;
+}
+
+Result<void> Database::put(const CheckpointPiece& piece, bool made) {
+  const auto bytes = encode(piece);
+  const auto part = without_length(bytes);
+  if (piece.offset == 0) {
+    if (auto done = Statement(*this, "DELETE FROM checkpoint WHERE made=?").bind(made ? 1 : 0).run(); !done) {
+      return done;
+    }
+  }
+  // The last piece may be empty, and then begins where the one before it ended.
+  return Statement(*this, "INSERT INTO checkpoint VALUES(?,?,?,?)")
+      .bind(made ? 1 : 0)
+      .bind(2 * piece.offset + (piece.last ? 1 : 0))
+      .bind(part)
+      .bind(crc32c(part))
+      .run();
+}
+
+Result<void> Database::commit(const KeptHistory& kept) {
+  staged_ = false;
+  auto done = set_kept(kept);
+  return done ? Statement(*this, "DELETE FROM log WHERE last>?").bind(kept.position.index).run() : done;
+}
+
+Result<void> Database::rollback() {
+  if (!std::exchange(staged_, false)) {
+    return {};
+  }
+  open_ = false;
+  return execute("ROLLBACK");
+}
+
+Result<void> Database::replace_checkpoint(const CheckpointPiece& last) {
+  auto done = execute("DELETE FROM checkpoint WHERE made=0; UPDATE checkpoint SET made=0");
+  return done ? Statement(*this, "DELETE FROM log WHERE last<=?").bind(last.position.index).run() : done;
+}
+
+// ---------------------------------------------------------------- reading
+
+Result<std::vector<HistoryPosition>> Database::common(const std::vector<HistoryPosition>& positions) {
+  std::vector<HistoryPosition> found;
+  auto checkpoint = checkpoint_position();
+  if (!checkpoint) {
+    return tl::unexpected(checkpoint.error());
+  }
+  for (const auto& position : positions) {
+    Statement statement(*this, "SELECT part, sum FROM log WHERE last=?");
+    auto row = statement.bind(position.index).row();
+    if (!row) {
+      return tl::unexpected(row.error());
+    }
+    auto part = *row ? statement.part(0) : Result<Part>(Header{});
+    const auto* messages = part ? std::get_if<Messages>(&*part) : nullptr;
+    if ((messages != nullptr && messages->first.era == position.era) || (position.era != 0 && position == *checkpoint)) {
+      found.push_back(position);
+    }
+  }
+  return found;
+}
+
+Result<Chunk> Database::read(const Cursor& from, std::uint64_t end, std::size_t size) {
+  Chunk chunk{{}, from, false};
+  const char* sql = from.log ? "SELECT last, part, sum FROM log WHERE last>? AND last<=? ORDER BY last"
+                             : "SELECT offset, part, sum FROM checkpoint WHERE made=0 AND offset>=? AND offset<? ORDER BY offset";
+  Statement statement(*this, sql);
+  statement.bind(from.at).bind(from.log ? end : std::numeric_limits<std::int64_t>::max());
+  while (true) {
+    auto row = statement.row();
+    if (!row) {
+      return tl::unexpected(row.error());
+    }
+    if (!*row) {
+      break;
+    }
+    if (auto part = statement.part(1); !part) {
+      return tl::unexpected(part.error());
+    }
+    chunk.parts += Writer().put(statement.blob(1)).take();
+    chunk.next.at = statement.number(0) + (from.log ? 0 : 1);
+    if (chunk.parts.size() >= size) {
+      return chunk;
+    }
+  }
+  if (from.log) {
+    chunk.end = true;
+    return chunk;
+  }
+  auto checkpoint = checkpoint_position();
+  if (!checkpoint) {
+    return tl::unexpected(checkpoint.error());
+  }
+  chunk.next = {true, checkpoint->index};
+  return chunk;
+}
+
+}  // namespace vsync::durable

@@ -1,0 +1,62 @@
+// One group's history in an SQLite database. Blocks; used by the store's thread alone.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "durable/store.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace vsync::durable {
+
+/// Tables:
+///   meta(key, value)             format, group, kept: what the disk has, with a checksum
+///   checkpoint(made, offset, part, sum)   pieces; made = 1: of a newer one that is not complete
+///   log(last, part, sum)         messages as they were delivered, by the index of the last of them
+/// `part` is durable::encode() of it, `sum` its CRC-32C. The journal is a write-ahead log, synced at each commit.
+class Database {
+ public:
+  /// Opens or makes it. damaged: it is no database, or one of another group.
+  static Result<std::unique_ptr<Database>> open(const std::string& path, const std::string& group, bool& damaged);
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  ~Database();
+
+  /// Reads everything, so that nothing is offered that is not there. An error: it is damaged, or
+  Result<Contents> check();
+  /// the last error was none of the database but of the disk or the system.
+  [[nodiscard]] bool unusable() const;
+
+  Result<void> begin();  ///< a transaction, unless one is open
+  Result<void> sync();   ///< ends it, unless it is staged
+  Result<void> append(const Messages& messages);
+  Result<void> stage(bool wipe);
+  Result<void> put(const CheckpointPiece& piece, bool made);
+  Result<void> commit(const KeptHistory& kept);
+  Result<void> rollback();
+  Result<void> replace_checkpoint(const CheckpointPiece& last);
+  Result<std::vector<HistoryPosition>> common(const std::vector<HistoryPosition>& positions);
+  Result<Chunk> read(const Cursor& from, std::uint64_t end, std::size_t size);
+
+ private:
+  class Statement;
+
+  explicit Database(sqlite3* handle) : handle_(handle) {}
+  [[nodiscard]] tl::unexpected<Error> error(const std::string& what) const;
+  Result<void> execute(const char* sql);
+  Result<void> prepare(const std::string& group);
+  Result<KeptHistory> kept();
+  Result<void> set_kept(const KeptHistory& kept);
+  Result<HistoryPosition> checkpoint_position();
+
+  sqlite3* handle_;
+  bool newer_ = false;   ///< it is of another version of vsyncd
+  bool open_ = false;    ///< a transaction
+  bool staged_ = false;  ///< it ends with commit() or rollback()
+};
+
+}  // namespace vsync::durable

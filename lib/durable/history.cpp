@@ -1,0 +1,177 @@
+#include "durable/history.h"
+
+#include <limits>
+#include <utility>
+
+#include "base/codec.h"
+
+namespace vsync::durable {
+
+namespace {
+
+constexpr std::size_t kMaxPart = std::size_t{80} << 20U;  // the largest message, and some
+constexpr std::size_t kMaxKeepers = 64;
+constexpr std::size_t kMaxCommon = 65536;
+constexpr std::size_t kPosition = 16;
+
+enum class Kind : std::uint8_t { header = 1, checkpoint = 2, messages = 3 };
+
+void write(Writer& out, const HistoryPosition& position) {
+  out.put(position.era).put(position.index);
+}
+
+HistoryPosition read_position(Reader& in) {
+  const auto era = in.value<std::uint64_t>();
+  return {era, in.value<std::uint64_t>()};
+}
+
+void write(Writer& out, const Header& header) {
+  out.put(static_cast<std::uint8_t>(Kind::header));
+  write(out, header.end.position);
+  out.put(header.end.origin);
+  out.put(static_cast<std::uint32_t>(header.end.keepers.size()));
+  for (const auto node : header.end.keepers) {
+    out.put(node);
+  }
+  out.put(static_cast<std::uint32_t>(header.common.size()));
+  for (const auto& position : header.common) {
+    write(out, position);
+  }
+}
+
+void write(Writer& out, const CheckpointPiece& piece) {
+  out.put(static_cast<std::uint8_t>(Kind::checkpoint));
+  write(out, piece.position);
+  out.put(piece.offset).put(std::uint8_t{piece.last}).put(piece.bytes.view());
+}
+
+void write(Writer& out, const Messages& messages) {
+  out.put(static_cast<std::uint8_t>(Kind::messages));
+  write(out, messages.first);
+  out.put(messages.count).put(messages.sender.node).put(messages.sender.incarnation).put(messages.sender.stint);
+  out.put(messages.client).put(messages.token).put(messages.view).put(messages.position).put(std::uint8_t{messages.text});
+  out.put(messages.body.view());
+}
+
+Header read_header(Reader& in) {
+  Header header;
+  header.end.position = read_position(in);
+  header.end.origin = in.value<std::uint64_t>();
+  for (auto n = in.count(kMaxKeepers, sizeof(core::NodeId)).value_or(0); n > 0; --n) {
+    header.end.keepers.push_back(in.value<core::NodeId>());
+  }
+  for (auto n = in.count(kMaxCommon, kPosition).value_or(0); n > 0; --n) {
+    header.common.push_back(read_position(in));
+  }
+  return header;
+}
+
+CheckpointPiece read_checkpoint(Reader& in) {
+  CheckpointPiece piece;
+  piece.position = read_position(in);
+  piece.offset = in.value<std::uint64_t>();
+  piece.last = in.value<std::uint8_t>() != 0;
+  piece.bytes = Slice::copy_of(in.text(kMaxPart).value_or(""));
+  return piece;
+}
+
+Messages read_messages(Reader& in) {
+  Messages messages;
+  messages.first = read_position(in);
+  messages.count = in.value<std::uint32_t>();
+  messages.sender.node = in.value<std::uint32_t>();
+  messages.sender.incarnation = in.value<std::uint64_t>();
+  messages.sender.stint = in.value<std::uint32_t>();
+  messages.client = in.value<std::uint32_t>();
+  messages.token = in.value<std::uint64_t>();
+  messages.view = in.value<std::uint64_t>();
+  messages.position = in.value<std::uint64_t>();
+  messages.text = in.value<std::uint8_t>() != 0;
+  messages.body = Slice::copy_of(in.text(kMaxPart).value_or(""));
+  return messages;
+}
+
+/// Clients get the body as it is.
+bool sound(const Messages& messages) {
+  Reader body(messages.body.view());
+  for (std::uint32_t i = 0; i < messages.count; ++i) {
+    if (!body.text(std::numeric_limits<std::uint32_t>::max())) {
+      return false;
+    }
+  }
+  return body.done() && messages.count > 0 && messages.first.index > 0;
+}
+
+}  // namespace
+
+std::string encode(const Part& part) {
+  Writer out;
+  std::visit([&](const auto& body) { write(out, body); }, part);
+  auto bytes = out.take();
+  return Writer(bytes.size() + 4).put(bytes).take();
+}
+
+Result<Part> decode(std::string_view bytes) {
+  Reader in(bytes);
+  Part part;
+  switch (static_cast<Kind>(in.value<std::uint8_t>())) {
+    case Kind::header:
+      part = read_header(in);
+      break;
+    case Kind::checkpoint:
+      part = read_checkpoint(in);
+      break;
+    case Kind::messages:
+      part = read_messages(in);
+      break;
+    default:
+      return fail("a part of a history is of no known kind");
+  }
+  const auto* messages = std::get_if<Messages>(&part);
+  if (!in.done() || (messages != nullptr && !sound(*messages))) {
+    return fail("a part of a history is damaged");
+  }
+  return part;
+}
+
+Result<std::optional<Part>> PartReader::next() {
+  Reader in(std::string_view(bytes_).substr(at_));
+  const auto size = in.get<std::uint32_t>();
+  if (size && *size > kMaxPart) {
+    return fail("a part of a history is too large");
+  }
+  const auto bytes = size ? in.raw(*size) : std::nullopt;
+  if (!bytes) {
+    bytes_.erase(0, std::exchange(at_, 0));
+    return std::optional<Part>{};
+  }
+  at_ += 4 + bytes->size();
+  auto part = decode(*bytes);
+  if (!part) {
+    return tl::unexpected(part.error());
+  }
+  return std::optional<Part>(std::move(*part));
+}
+
+Messages messages_of(const core::DeliverMessages& effect) {
+  return {effect.history, effect.count,    effect.sender, effect.client, effect.token,
+          effect.view,    effect.position, effect.text,   effect.body};
+}
+
+core::DeliverMessages to_effect(Messages messages, core::GroupId group, std::vector<core::ClientId> clients) {
+  core::DeliverMessages effect;
+  effect.group = group;
+  effect.sender = messages.sender;
+  effect.client = messages.client;
+  effect.token = messages.token;
+  effect.view = messages.view;
+  effect.position = messages.position;
+  effect.text = messages.text;
+  effect.count = messages.count;
+  effect.body = std::move(messages.body);
+  effect.audience.only = std::move(clients);
+  effect.history = messages.first;
+  return effect;
+}
+
+}  // namespace vsync::durable

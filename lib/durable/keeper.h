@@ -1,0 +1,177 @@
+// What a daemon does with its disk for durable groups, between the core, the local clients and the store (K1 to K3).
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/model/effect.h"
+#include "core/model/input.h"
+#include "durable/restore.h"
+#include "durable/store.h"
+
+namespace vsync::durable {
+
+/// When a checkpoint is made, as a member that joined here wants it. Zero: not for that reason.
+struct CheckpointPolicy {
+  std::uint64_t every_messages = 0;
+  std::chrono::seconds every{};
+  bool at_views = false;
+};
+
+struct KeeperLimits {
+  std::uint64_t log_bytes = std::uint64_t{256} << 20U;  ///< of a group's messages: then a checkpoint is made, whatever the policy
+  std::size_t window = std::size_t{512} << 10U;         ///< of a checkpoint that a client gives
+  std::size_t piece = std::size_t{128} << 10U;
+  std::size_t chunk = std::size_t{512} << 10U;  ///< of the own disk that is read before the clients have to read
+};
+
+/// What is known of one group's disk, for operators.
+struct GroupStatus {
+  std::string group;
+  Contents contents;
+  HistoryPosition synced;
+  bool follows = false;        ///< a local member has the state, and what is delivered is appended
+  bool checkpointing = false;  ///< a member was asked for its state
+};
+
+/// Pure but for the store behind its interface: no clock, no thread. Calls and effects must come in their order; nothing is
+/// called back inside a call but Home.
+class Keeper {
+ public:
+  class Home {
+   public:
+    Home() = default;
+    Home(const Home&) = delete;
+    Home& operator=(const Home&) = delete;
+    virtual void input(core::Input input) = 0;   ///< to the core
+    virtual void tell(core::Effect effect) = 0;  ///< to the local clients, like an effect of the core
+    /// The group goes on at `end` for these clients; the checkpoint they began with is of `checkpoint`.
+    virtual void restored(const std::vector<core::ClientId>& clients, const std::string& group, const HistoryPosition& checkpoint,
+                          const HistoryPosition& end) = 0;
+    virtual void report(const std::string& group, const std::string& what) = 0;  ///< for the operator
+    virtual void failed(const std::string& why) = 0;                             ///< the daemon must stop
+    [[nodiscard]] virtual core::Pid self() const = 0;
+    [[nodiscard]] virtual core::Time now() const = 0;
+
+   protected:
+    ~Home() = default;
+  };
+
+  Keeper(Store& store, Home& home, KeeperLimits limits = {}) : store_(store), home_(home), limits_(limits) {}
+
+  // ---- requests of local clients, on their way to the core
+  /// Of a durable group. Goes on to the core when it is known what the disk has, and one after the other: what a member says of
+  /// the disk must stay true until all know that it has the state.
+  void join(core::ClientJoin join, const CheckpointPolicy& policy);
+  /// False: not a piece of a checkpoint that was asked for here.
+  bool piece(core::ClientState& piece);
+  /// Beside the core, which has to know it too.
+  void read(core::ClientId client);
+  void gone(core::ClientId client);
+
+  // ---- effects of the core
+  void apply(core::HistoryRequested& effect);
+  void apply(core::StateArrived& effect);  ///< StateArrived::history
+  void apply(const core::HistoryAdopted& effect);
+  void apply(const core::DeliverMessages& effect);  ///< after the clients have got it
+  void apply(const core::GroupViewInstalled& effect);
+  /// False: not the answer to a request of ours.
+  bool answered(core::ClientId client, core::RequestId request, bool refused);
+  void dismissed(core::ClientId client, const std::string& group);
+  /// The incarnation is over.
+  void over();
+
+  /// Checkpoints that are due by time.
+  void tick();
+  /// Now. An error: no member here could give it.
+  Result<void> force(const std::string& group);
+  [[nodiscard]] std::vector<GroupStatus> status() const;
+  [[nodiscard]] bool knows(const std::string& group) const { return groups_.contains(group); }
+
+ private:
+  /// The history on its way to other disks.
+  struct Giving {
+    core::ClientId client = 0;
+    std::uint64_t token = 0;
+    std::size_t window = 0;
+    std::size_t piece_size = 0;
+    KeptHistory end;
+    Cursor cursor;
+    std::string bytes;  ///< read, not given yet
+    bool all_read = false;
+    bool reading = false;
+    bool ended = false;
+    std::map<core::RequestId, std::size_t> unanswered;
+    std::size_t in_flight = 0;
+  };
+  /// A checkpoint that a local client is giving.
+  struct Making {
+    core::ClientId client = 0;
+    std::uint64_t token = 0;
+    HistoryPosition position;
+    std::uint64_t received = 0;
+    core::Time since{};
+  };
+  struct Kept {
+    std::string name;
+    core::GroupId id = 0;
+    bool open = false;
+    Contents contents;  ///< as of the last change that was asked for
+    HistoryPosition synced;
+    CheckpointPolicy policy;
+    std::uint64_t since_checkpoint = 0;  ///< messages
+    core::Time checkpoint_at{};
+    bool over_limit = false;                            ///< that was reported
+    std::map<core::ClientId, std::uint64_t> following;  ///< local members with the state, and what they were given last
+    std::optional<std::pair<core::ClientId, core::RequestId>> joining;
+    std::deque<core::ClientJoin> parked;
+    std::optional<Giving> giving;
+    std::optional<Restore> restore;
+    std::optional<Making> making;
+  };
+
+  void next_join(Kept& kept);
+  void left(Kept& kept, core::ClientId client);
+  void drop(Kept& kept, core::ClientId client);
+  void joined_or_not(Kept& kept, core::ClientId client);
+  [[nodiscard]] Store::Done when_synced(const Kept& kept);
+  [[nodiscard]] core::RequestId own_request();
+  // ---- giving
+  void give(Kept& kept);
+  void read_more(Kept& kept);
+  // ---- restoring (keeper_restore.cpp)
+  void pump(const std::string& group, std::uint64_t token);
+  bool take(Kept& kept, Part part, bool own);
+  void begin(Kept& kept, const Header& header);
+  void hand_over(Kept& kept, CheckpointPiece piece);
+  void hand_over(Kept& kept, const Messages& messages);
+  void no_checkpoint(Kept& kept);
+  void read_own(Kept& kept);
+  bool abandon(Kept& kept, const std::string& why);
+  void drop_restore(Kept& kept);
+  // ---- checkpoints
+  void check_due(Kept& kept, bool view);
+  void dismiss(Kept& kept, const std::string& why);
+  bool make_checkpoint(Kept& kept);
+  [[nodiscard]] static bool being_read(const Kept& kept);
+
+  [[nodiscard]] Kept* find(const std::string& group);
+  [[nodiscard]] Kept* find(core::GroupId group);
+
+  Store& store_;
+  Home& home_;
+  KeeperLimits limits_;
+  std::map<std::string, Kept> groups_;
+  std::map<core::GroupId, std::string> names_;
+  core::RequestId last_request_ = 0;
+  std::shared_ptr<int> alive_ = std::make_shared<int>();  ///< what the store calls may come later than our end
+};
+
+}  // namespace vsync::durable

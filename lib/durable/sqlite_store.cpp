@@ -1,0 +1,226 @@
+#include "durable/sqlite_store.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <asio/post.hpp>
+#include <asio/prefer.hpp>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+#include "base/hash.h"
+#include "durable/database.h"
+
+namespace vsync::durable {
+
+namespace {
+
+constexpr std::size_t kReadable = 40;  // bytes of a group's name in that of its file
+
+/// For people to recognise, and unique.
+std::string file_name(const std::string& group) {
+  std::string name;
+  for (const char c : group.substr(0, kReadable)) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+    name += plain ? c : '_';
+  }
+  char hash[20];
+  std::snprintf(hash, sizeof(hash), "%016llx", static_cast<unsigned long long>(Hasher().add(group).value()));
+  return name + "." + hash + ".db";
+}
+
+Result<void> make_durable(const std::string& directory) {
+  const int handle = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool done = handle >= 0 && ::fsync(handle) == 0;
+  ::close(handle);
+  return done ? Result<void>{} : fail("cannot make " + directory + " durable");
+}
+
+/// The database and its journal, for the operator to look at.
+void set_aside(const std::string& path) {
+  std::error_code ignored;
+  for (const auto* suffix : {"", "-wal", "-shm"}) {
+    std::filesystem::rename(path + suffix, path + ".damaged" + suffix, ignored);
+  }
+}
+
+}  // namespace
+
+SqliteStore::SqliteStore(std::string directory, asio::any_io_executor executor)
+    : directory_(std::move(directory)), executor_(std::move(executor)) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are handled elsewhere
+  worker_ = std::thread([this] { run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+SqliteStore::~SqliteStore() {
+  {
+    const std::lock_guard guard(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  worker_.join();
+}
+
+void SqliteStore::enqueue(Operation operation) {
+  {
+    const std::lock_guard guard(mutex_);
+    waiting_.push_back(std::move(operation));
+  }
+  changed_.notify_one();
+}
+
+void SqliteStore::run() {
+  std::unique_lock guard(mutex_);
+  while (true) {
+    changed_.wait(guard, [this] { return stopping_ || !waiting_.empty(); });
+    if (waiting_.empty()) {
+      return;
+    }
+    auto batch = std::exchange(waiting_, {});
+    guard.unlock();
+    std::deque<std::function<void()>> completions;
+    for (const auto& operation : batch) {
+      if (auto completion = operation()) {
+        completions.push_back(std::move(completion));
+      }
+    }
+    if (auto synced = sync(); !synced) {
+      failed_ = synced.error().message;  // completions look at it
+    }
+    for (auto& completion : completions) {
+      completion();
+    }
+    guard.lock();
+  }
+}
+
+Result<void> SqliteStore::sync() {
+  for (auto& [group, database] : databases_) {
+    if (auto done = database->sync(); !done) {
+      return done;
+    }
+  }
+  return {};
+}
+
+void SqliteStore::write(const std::string& group, std::function<Result<void>(Database&)> change, Done done) {
+  enqueue([this, group, change = std::move(change), done = std::move(done)]() -> std::function<void()> {
+    if (failed_.empty()) {
+      auto& database = *databases_.at(group);
+      auto changed = database.begin();
+      changed = changed ? change(database) : changed;
+      failed_ = changed ? "" : changed.error().message;
+    }
+    if (!done) {
+      return nullptr;
+    }
+    return [this, done] {
+      asio::post(executor_, [done, result = failed_.empty() ? Result<void>{} : Result<void>(fail(failed_))] { done(result); });
+    };
+  });
+}
+
+// ---------------------------------------------------------------- opening
+
+void SqliteStore::open(const std::string& group, std::function<void(Result<Contents>)> done) {
+  enqueue([this, group, done = std::move(done)]() -> std::function<void()> {
+    std::error_code error;
+    std::filesystem::create_directories(directory_, error);
+    const auto path = directory_ + "/" + file_name(group);
+    Result<Contents> contents = Contents{};
+    std::string damage;
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      bool damaged = false;
+      auto database = Database::open(path, group, damaged);
+      contents = database ? (*database)->check() : Result<Contents>(tl::unexpected(database.error()));
+      damaged = database ? !contents && !(*database)->unusable() : damaged;
+      if (contents) {
+        databases_[group] = std::move(*database);
+        contents->damage = damage;
+        break;
+      }
+      if (!damaged) {
+        break;
+      }
+      damage = contents.error().message;
+      database = fail("");  // closed before it is moved
+      set_aside(path);
+    }
+    if (auto durable = make_durable(directory_); contents && !durable) {
+      contents = tl::unexpected(durable.error());
+    }
+    return [this, done, contents] { asio::post(executor_, [done, contents] { done(contents); }); };
+  });
+}
+
+void SqliteStore::verify(const std::string& group, std::function<void(Result<Contents>)> done) {
+  enqueue([this, group, done = std::move(done)]() -> std::function<void()> {
+    const auto found = databases_.find(group);
+    auto contents = found == databases_.end() ? Result<Contents>(fail("the group is not open")) : found->second->check();
+    return [this, done, contents] { asio::post(executor_, [done, contents] { done(contents); }); };
+  });
+}
+
+// ---------------------------------------------------------------- the rest
+
+void SqliteStore::append(const std::string& group, Messages messages, Done done) {
+  write(
+      group, [messages = std::move(messages)](Database& database) { return database.append(messages); }, std::move(done));
+}
+
+void SqliteStore::stage(const std::string& group, bool wipe) {
+  write(
+      group, [wipe](Database& database) { return database.stage(wipe); }, nullptr);
+}
+
+void SqliteStore::put(const std::string& group, CheckpointPiece piece) {
+  write(
+      group, [piece = std::move(piece)](Database& database) { return database.put(piece, false); }, nullptr);
+}
+
+void SqliteStore::put(const std::string& group, Messages messages) {
+  append(group, std::move(messages), nullptr);
+}
+
+void SqliteStore::commit(const std::string& group, const KeptHistory& kept, Done done) {
+  write(
+      group, [kept](Database& database) { return database.commit(kept); }, std::move(done));
+}
+
+void SqliteStore::rollback(const std::string& group) {
+  write(
+      group, [](Database& database) { return database.rollback(); }, nullptr);
+}
+
+void SqliteStore::checkpoint(const std::string& group, CheckpointPiece piece, Done done) {
+  const auto change = [piece = std::move(piece)](Database& database) {
+    auto put = database.put(piece, true);
+    return put && piece.last ? database.replace_checkpoint(piece) : put;
+  };
+  write(group, change, std::move(done));
+}
+
+void SqliteStore::common(const std::string& group, std::vector<HistoryPosition> positions,
+                         std::function<void(Result<std::vector<HistoryPosition>>)> done) {
+  enqueue([this, group, positions = std::move(positions), done = std::move(done)]() -> std::function<void()> {
+    auto found = databases_.at(group)->common(positions);
+    return [this, done, found] { asio::post(executor_, [done, found] { done(found); }); };
+  });
+}
+
+void SqliteStore::read(const std::string& group, const Cursor& from, std::uint64_t end, std::size_t size,
+                       std::function<void(Result<Chunk>)> done) {
+  enqueue([this, group, from, end, size, done = std::move(done)]() -> std::function<void()> {
+    auto chunk = databases_.at(group)->read(from, end, size);
+    return [this, done, chunk] { asio::post(executor_, [done, chunk] { done(chunk); }); };
+  });
+}
+
+}  // namespace vsync::durable

@@ -1,0 +1,67 @@
+// The store on a real disk: one SQLite database for each group, in a directory of its own.
+#pragma once
+
+#include <asio/any_io_executor.hpp>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "durable/store.h"
+
+namespace vsync::durable {
+
+class Database;
+
+/// Works in a thread of its own; `done` is posted to the executor. What is asked for while a sync is under way goes with the next
+/// one: one transaction for all of it.
+class SqliteStore final : public Store {
+ public:
+  /// `directory` is made when the first group is opened.
+  SqliteStore(std::string directory, asio::any_io_executor executor);
+  /// Does what was asked for; completions that are posted already still come.
+  ~SqliteStore() override;
+
+  void open(const std::string& group, std::function<void(Result<Contents>)> done) override;
+  void append(const std::string& group, Messages messages, Done done) override;
+  void stage(const std::string& group, bool wipe) override;
+  void put(const std::string& group, CheckpointPiece piece) override;
+  void put(const std::string& group, Messages messages) override;
+  void commit(const std::string& group, const KeptHistory& kept, Done done) override;
+  void rollback(const std::string& group) override;
+  void checkpoint(const std::string& group, CheckpointPiece piece, Done done) override;
+  void common(const std::string& group, std::vector<HistoryPosition> positions,
+              std::function<void(Result<std::vector<HistoryPosition>>)> done) override;
+  void read(const std::string& group, const Cursor& from, std::uint64_t end, std::size_t size,
+            std::function<void(Result<Chunk>)> done) override;
+  /// Reads and checks everything, as open() does, beside what is going on.
+  void verify(const std::string& group, std::function<void(Result<Contents>)> done);
+
+ private:
+  /// One operation. It returns what is to be posted when all is on disk.
+  using Operation = std::function<std::function<void()>()>;
+
+  void enqueue(Operation operation);
+  void write(const std::string& group, std::function<Result<void>(Database&)> change, Done done);
+  void run();
+  [[nodiscard]] Result<void> sync();
+
+  std::string directory_;
+  asio::any_io_executor executor_;
+
+  // of the worker alone
+  std::map<std::string, std::unique_ptr<Database>> databases_;
+  std::string failed_;  ///< nothing is written any more
+
+  std::mutex mutex_;  ///< guards the next two
+  std::deque<Operation> waiting_;
+  bool stopping_ = false;
+  std::condition_variable changed_;
+  std::thread worker_;  ///< started last
+};
+
+}  // namespace vsync::durable

@@ -1,0 +1,252 @@
+"""Durable groups: what was called durable is there after crashes of one, of all, and with a disk lost or damaged (K1 to K3)."""
+
+import base64
+import os
+import shutil
+import subprocess
+import threading
+import unittest
+
+from support.client import Client, Refused
+from support.cluster import Cluster, vsyncctl
+from support.waiting import wait_until
+
+DISKS = 3
+
+
+class Member(Client):
+    """A member of a durable group. Its state is the list of all messages; it gives it when a checkpoint is wanted."""
+
+    def __init__(self, daemon, name, group, **durable):
+        self.texts, self.indices, self.arriving, self.restored_at = [], [], b"", None
+        self.begun_with, self.durable_index, self.group, self.gives = 0, 0, group, True
+        super().__init__(daemon.socket, name)
+        self.joining = self.post("join", {"group": group, "member_name": name, "durable": {"disks": DISKS, **durable}})
+
+    def _take(self, now, reply):
+        """Only what such a member looks at."""
+        number = int(reply.pop("id", 0))
+        ((kind, body),) = reply.items()
+        if kind != "event":
+            self._expected.pop(number, None)
+            self._replies[number] = (kind, body)
+            return
+        ((kind, body),) = body.items()
+        self.events.append((now, kind, body))
+        if kind == "message":
+            self.texts.append(body["text"])
+            self.indices.append(int(body["index"]))
+        elif kind == "state":
+            self.arriving = (b"" if int(body.get("offset", 0)) == 0 else self.arriving) + base64.b64decode(body.get("payload", ""))
+            if body.get("last"):
+                self.texts = self.arriving.decode().split("\n")[:-1]
+                self.begun_with = len(self.texts)
+                self.indices = list(range(1, len(self.texts) + 1))
+        elif kind == "restored":
+            self.restored_at = int(body.get("index", 0))
+        elif kind == "durable":
+            self.durable_index = int(body["index"])
+        elif kind == "state_request" and self.gives:
+            threading.Thread(target=self.give, args=(body, "".join(t + "\n" for t in self.texts).encode()), daemon=True).start()
+
+    def give(self, asked, state):
+        size = int(asked["piece_size"])
+        for at in range(0, len(state) + 1, size):
+            piece = {"group": self.group, "token": asked["token"], "payload": base64.b64encode(state[at:at + size]).decode(),
+                     "last": at + size > len(state)}
+            try:
+                self.request("state", piece)
+            except Refused:
+                return
+
+    def restored(self):
+        """Waits until it has its state; returns the index from which it goes on."""
+        self.wait("its state", lambda: self.restored_at is not None)
+        return self.restored_at
+
+    def keep(self, text):
+        """Sends and waits until that is durable; returns the index."""
+        reply = self.reply(self.post("send", {"group": self.group, "text": text, "durable": True}))
+        assert reply["outcome"] == "delivered" and reply["durable"], reply
+        return int(reply["index"])
+
+
+class Durable(unittest.TestCase):
+    def setUp(self):
+        self.cluster = Cluster()
+        self.addCleanup(self.cluster.close)
+        self.cluster.found(3)
+
+    def member(self, node, **durable):
+        member = Member(self.cluster[node], f"m{node}", "kept", **durable)
+        self.addCleanup(member.close)
+        return member
+
+    def members(self, **durable):
+        members = {node: self.member(node, **durable) for node in (1, 2, 3)}
+        for member in members.values():
+            member.restored()
+        return members
+
+    def store(self, node):
+        return next(self.cluster[node].state_dir.glob("groups/kept.*.db"))
+
+    def crash_all(self):
+        for node in (1, 2, 3):
+            self.cluster[node].kill()
+
+    def start(self, *nodes):
+        for node in nodes:
+            self.cluster.restart(node)
+        self.cluster.wait_view(nodes)
+
+    def assert_history(self, member, texts):
+        member.wait("all messages", lambda: len(member.texts) >= len(texts))
+        self.assertEqual(member.texts, texts)
+        self.assertEqual(member.indices, list(range(1, len(texts) + 1)))
+
+    def test_everything_durable_survives_the_death_of_all(self):
+        members = self.members()
+        texts = [f"message {i}" for i in range(20)]
+        self.assertEqual([members[1 + i % 3].keep(text) for i, text in enumerate(texts)], list(range(1, 21)))
+        self.crash_all()
+        self.start(1, 2, 3)
+        members = self.members()
+        for member in members.values():
+            self.assertEqual(member.restored(), 20)
+            self.assert_history(member, texts)
+        self.assertEqual(members[2].keep("and on"), 21)
+        for member in members.values():
+            self.assert_history(member, texts + ["and on"])
+
+    def test_a_checkpoint_takes_the_place_of_messages(self):
+        members = self.members(every_messages=5)
+        texts = [f"message {i}" for i in range(12)]
+        for text in texts:
+            members[1].keep(text)
+
+        def listed(node):
+            group = members[node].request("checkpoint", {"action": "LIST"})["checkpoints"][0]
+            return int(group.get("checkpoint", 0)), int(group.get("index", 0))
+
+        wait_until("checkpoints on all disks", lambda: all(listed(node)[0] >= 5 for node in (1, 2, 3)))
+        self.assertEqual({listed(node)[1] for node in (1, 2, 3)}, {12})
+        self.crash_all()
+        self.start(1, 2, 3)
+        for member in self.members(every_messages=5).values():
+            self.assertEqual(member.restored(), 12)
+            self.assertGreaterEqual(member.begun_with, 5)
+            self.assert_history(member, texts)
+
+    def test_a_lost_disk_does_not_count_as_one_that_knows(self):
+        members = self.members()
+        texts = [f"message {i}" for i in range(5)]
+        for text in texts:
+            members[3].keep(text)
+        self.crash_all()
+        shutil.rmtree(self.cluster[3].state_dir / "groups")
+        self.start(1, 2, 3)
+        lost, first = self.member(3), self.member(1)
+        first.reply(first.joining)
+        lost.reply(lost.joining)
+        early = first.request("send", {"group": "kept", "text": "too early"})
+        self.assertEqual((early["outcome"], early["code"]), ("not_delivered", "no_state"))  # a blank disk tells nothing
+        self.assertIsNone(first.restored_at)
+        second = self.member(2)
+        for member in (first, second, lost):
+            self.assertEqual(member.restored(), 5)
+            self.assert_history(member, texts)
+
+    def test_a_lost_disk_is_filled_by_the_others(self):
+        members = self.members()
+        texts = [f"message {i}" for i in range(5)]
+        for text in texts:
+            members[3].keep(text)
+        self.crash_all()
+        shutil.rmtree(self.cluster[3].state_dir / "groups")
+        self.start(1, 2, 3)
+        members = {node: self.member(node) for node in (3, 1, 2)}
+        for member in members.values():
+            self.assertEqual(member.restored(), 5)
+            self.assert_history(member, texts)
+        self.assertEqual(vsyncctl(self.cluster[3], "checkpoint", "verify", "kept").returncode, 0)
+
+    def test_a_member_that_comes_back_gets_what_it_missed(self):
+        members = self.members()
+        members[1].keep("one")
+        self.cluster[3].kill()
+        self.cluster.wait_view([1, 2])
+        members[1].keep("two")
+        self.start_again(3)
+        again = self.member(3)
+        self.assertEqual(again.restored(), 2)
+        self.assert_history(again, ["one", "two"])
+        self.assertEqual(again.keep("three"), 3)
+
+    def start_again(self, node):
+        self.cluster.restart(node, through=1)
+        self.cluster.wait_view([1, 2, node])
+
+    def test_a_torn_store_counts_as_lost(self):
+        members = self.members()
+        texts = [f"message {i}" for i in range(50)]
+        for text in texts:
+            members[1].keep(text)
+        self.crash_all()
+        store = self.store(2)
+        for path in (store, store.with_name(store.name + "-wal")):
+            if path.exists():
+                size = path.stat().st_size
+                with open(path, "r+b") as file:
+                    file.seek(size // 3)
+                    file.write(os.urandom(max(1, size // 3)))
+        self.start(1, 2, 3)
+        for member in self.members().values():
+            self.assertEqual(member.restored(), 50)
+            self.assert_history(member, texts)
+
+    def test_members_of_another_kind_are_refused(self):
+        self.members()
+        other = self.cluster.connect(1)
+        with self.assertRaises(Refused) as refused:
+            other.join("kept", state=True)
+        self.assertEqual(refused.exception.code, "other_policy")
+        plain = self.cluster.connect(1)
+        plain.join("plain")
+        with self.assertRaises(Refused) as refused:
+            plain.request("send", {"group": "plain", "text": "x", "durable": True})
+        self.assertEqual(refused.exception.code, "not_durable")
+
+    def test_vsyncctl_lists_verifies_and_forces(self):
+        members = self.members()
+        members[1].keep("one")
+
+        def asked(*arguments):
+            return vsyncctl(self.cluster[1], "checkpoint", *arguments).stdout
+
+        self.assertIn("kept  messages up to 1, checkpoint none", asked("list"))
+        self.assertIn("messages up to: 1", asked("show", "kept"))
+        asked("force", "kept")
+        wait_until("the checkpoint", lambda: "checkpoint: message 1," in asked("show", "kept"))
+        self.assertIn("undamaged", asked("verify", "kept"))
+        self.assertEqual(vsyncctl(self.cluster[1], "checkpoint", "show").returncode, 2)
+        self.assertEqual(vsyncctl(self.cluster[1], "checkpoint", "show", "other").returncode, 1)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can mount a small file system")
+    def test_a_full_disk_stops_its_daemon_and_nothing_durable_is_lost(self):
+        small = self.cluster[3].state_dir / "groups"
+        small.mkdir()
+        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", small], capture_output=True, text=True)
+        if mount.returncode:
+            self.skipTest(f"mount is not allowed here: {mount.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(small)])
+        members = self.members()
+        texts = [f"message {i} {'x' * 20000}" for i in range(20)]
+        for text in texts:
+            members[1].keep(text)
+        self.assertEqual(self.cluster[3].exit_status(), 3)
+        self.assert_history(members[2], texts)
+
+
+if __name__ == "__main__":
+    unittest.main()
