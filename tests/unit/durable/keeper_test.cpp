@@ -1,0 +1,365 @@
+// What a daemon does with its disk: one keeper, or two with a transfer between them, on the real store.
+#include "durable/keeper.h"
+
+#include <algorithm>
+
+#include "unit/durable/disk.h"
+
+namespace vsync::durable {
+namespace {
+
+using core::ClientId;
+
+constexpr ClientId kClient = 10;
+constexpr core::GroupId kGroup = 77;
+
+/// A daemon with one member of group "g".
+class Node final : public Keeper::Home {
+ public:
+  explicit Node(KeeperLimits limits = {}) : limits_(limits) { restart(); }
+
+  /// As after a crash; a member joins.
+  void restart(const CheckpointPolicy& policy = {}) {
+    keeper.reset();
+    disk.restart();
+    keeper = std::make_unique<Keeper>(*disk.store, *this, limits_);
+    join(kClient, policy);
+  }
+  void join(ClientId member, const CheckpointPolicy& policy = {}) {
+    core::ClientJoin join{member, 1, "g", "m", {.total_only = true, .disks = 3}};
+    keeper->join(std::move(join), policy);
+  }
+  core::GroupView& install(core::GroupView& view) {
+    view.group = kGroup;
+    view.name = "g";
+    keeper->apply(core::GroupViewInstalled{std::make_shared<core::GroupView>(view)});
+    return view;
+  }
+  void deliver(std::uint64_t era, std::uint64_t index, const std::string& text = "hello") {
+    keeper->apply(to_effect(message(era, index, text), kGroup, {}));
+  }
+  /// The next input of this kind that comes to the core.
+  template <typename T>
+  T wait() {
+    const auto found = [&] {
+      return std::find_if(inputs.begin(), inputs.end(), [](const auto& input) { return std::holds_alternative<T>(input); });
+    };
+    REQUIRE(io::run_until(disk.io, [&] { return found() != inputs.end(); }));
+    T input = std::get<T>(*found());
+    inputs.erase(found());
+    return input;
+  }
+  template <typename T>
+  [[nodiscard]] std::size_t count() const {
+    return static_cast<std::size_t>(
+        std::count_if(inputs.begin(), inputs.end(), [](const auto& input) { return std::holds_alternative<T>(input); }));
+  }
+  /// All that was asked for is done.
+  void rest() { REQUIRE(disk.verify()); }
+  /// What the disk has, as a join says it.
+  KeptHistory offered() { return wait<core::ClientJoin>().state.kept; }
+  std::vector<core::StateRequested> asked() {
+    std::vector<core::StateRequested> asked;
+    for (const auto& effect : told) {
+      if (const auto* request = std::get_if<core::StateRequested>(&effect)) {
+        asked.push_back(*request);
+      }
+    }
+    return asked;
+  }
+  /// Gives the checkpoint that was asked for last.
+  void give(const std::string& state) {
+    core::ClientState piece{kClient, 5, "g", asked().back().token, true, false, Slice::copy_of(state)};
+    REQUIRE(keeper->piece(piece));
+  }
+  /// What the client has: the state in brackets, then the messages.
+  std::string client;
+  std::vector<HistoryPosition> restored_at;
+
+  Disk disk;
+  std::unique_ptr<Keeper> keeper;
+  std::vector<core::Input> inputs;
+  std::vector<core::Effect> told;
+  std::vector<std::string> reports;
+  std::vector<std::string> failures;
+  core::Time clock{};
+
+ private:
+  void input(core::Input input) override { inputs.push_back(std::move(input)); }
+  void tell(core::Effect effect) override {
+    if (const auto* state = std::get_if<core::StateArrived>(&effect)) {
+      client = (state->offset == 0 ? "" : client) + std::string(state->body.view());
+    } else if (const auto* messages = std::get_if<core::DeliverMessages>(&effect)) {
+      client += ' ' + std::to_string(messages->history.era) + '.' + std::to_string(messages->history.index);
+    }
+    told.push_back(std::move(effect));
+  }
+  void restored(const std::vector<ClientId>&, const std::string&, const HistoryPosition&, const HistoryPosition& end) override {
+    restored_at.push_back(end);
+  }
+  void report(const std::string&, const std::string& what) override { reports.push_back(what); }
+  void failed(const std::string& why) override { failures.push_back(why); }
+  [[nodiscard]] core::Pid self() const override { return {1, 1, 0}; }
+  [[nodiscard]] core::Time now() const override { return clock; }
+
+  KeeperLimits limits_;
+};
+
+/// The history goes from disk to disk, with the core between them left out. Returns how many bytes went.
+std::uint64_t transfer(Node& from, Node& to, const KeptHistory& end, const KeptHistory& known, std::uint64_t token) {
+  core::HistoryRequested asked{kClient, "g", token, 1 << 20U, 100, end, {known.position}};
+  from.keeper->apply(asked);
+  const auto before = to.restored_at.size();
+  std::uint64_t offset = 0;
+  for (bool last = false; !last;) {
+    auto piece = from.wait<core::ClientState>();
+    REQUIRE_FALSE(piece.refused);
+    last = piece.last;
+    core::StateArrived arrived{{kClient}, "g", token, offset, piece.last, false, piece.body, true};
+    offset += piece.body.size();
+    to.keeper->apply(arrived);
+    CHECK(from.keeper->answered(kClient, piece.request, false));
+  }
+  REQUIRE(io::run_until(to.disk.io, [&] {
+    to.keeper->read(kClient);
+    return to.restored_at.size() > before;
+  }));
+  return offset;
+}
+
+void adopt(Node& node, std::uint64_t token) {
+  node.keeper->apply(core::HistoryAdopted{"g", token, {kClient}});
+  core::GroupView view;
+  node.install(view);
+}
+
+/// The group begins on this disk, or goes on from it, in a new era.
+void begin(Node& node, std::uint64_t era, std::uint64_t index) {
+  const auto mine = node.offered();
+  transfer(node, node, history(era, index), mine, era);
+  adopt(node, era);
+}
+
+}  // namespace
+
+TEST_CASE("K2 a disk claims to have what it has written, and not before") {
+  Node node;
+  begin(node, 5, 0);
+  node.rest();
+  node.inputs.clear();
+  node.deliver(5, 1);
+  node.deliver(5, 2);
+  CHECK(node.count<core::HistorySynced>() == 0);
+  CHECK(node.wait<core::HistorySynced>().position == HistoryPosition{5, 1});
+  CHECK(node.wait<core::HistorySynced>().position == HistoryPosition{5, 2});
+  node.restart();
+  CHECK(node.offered() == history(5, 2));
+}
+
+TEST_CASE("K3 what a member says of the disk stays true until it has come to something: joins go one by one") {
+  Node node;
+  node.join(11);
+  CHECK(node.wait<core::ClientJoin>().client == kClient);
+  node.rest();
+  CHECK(node.count<core::ClientJoin>() == 0);
+  node.keeper->answered(kClient, 1, true);  // refused
+  CHECK(node.wait<core::ClientJoin>().client == 11);
+}
+
+TEST_CASE("K3 a disk restores its own client, with a checkpoint and without one") {
+  Node node;
+  begin(node, 5, 0);
+  for (std::uint64_t index = 1; index <= 3; ++index) {
+    node.deliver(5, index);
+  }
+  CHECK(node.client.empty());  // told by the core
+  const bool with_checkpoint = GENERATE(true, false);
+  if (with_checkpoint) {
+    REQUIRE(node.keeper->force("g"));
+    node.give("[2]");  // of three messages; what is in it is its own affair
+    node.deliver(5, 4);
+  }
+  node.rest();
+  node.restart();
+  begin(node, 9, with_checkpoint ? 4 : 3);
+  CHECK(node.client == (with_checkpoint ? "[2] 5.4" : " 5.1 5.2 5.3"));
+  CHECK(node.restored_at.back() == HistoryPosition{9, with_checkpoint ? 4U : 3U});
+}
+
+TEST_CASE("K3 the disk is changed only when all know that its member has the state") {
+  Node donor;
+  begin(donor, 5, 0);
+  donor.deliver(5, 1);
+  REQUIRE(donor.keeper->force("g"));
+  donor.give("[1]");
+  donor.deliver(5, 2);
+
+  Node joiner;
+  transfer(donor, joiner, history(5, 2), joiner.offered(), 6);
+  CHECK(joiner.client == "[1] 5.2");
+  joiner.restart();
+  CHECK(joiner.offered().blank());
+  transfer(donor, joiner, history(5, 2), {}, 7);
+  adopt(joiner, 7);
+  joiner.deliver(5, 3);
+  joiner.rest();
+  joiner.restart();
+  CHECK(joiner.offered() == history(5, 3));
+}
+
+TEST_CASE("K3 what the own disk has is not sent again") {
+  Node donor;
+  Node joiner;
+  for (auto* node : {&donor, &joiner}) {
+    begin(*node, 5, 0);
+    for (std::uint64_t index = 1; index <= 2; ++index) {
+      node->deliver(5, index, std::string(1000, 'x'));
+    }
+    node->rest();
+  }
+  donor.deliver(5, 3);
+  joiner.restart();
+  joiner.client.clear();
+  CHECK(transfer(donor, joiner, history(5, 3), joiner.offered(), 6) < 1000);
+  CHECK(joiner.client == " 5.1 5.2 5.3");
+  adopt(joiner, 6);
+  joiner.rest();
+  CHECK(joiner.disk.all() == " 5.1 5.2 5.3");
+}
+
+TEST_CASE("K3 a longer tail of an older era gives way to the group's history") {
+  Node donor;
+  Node joiner;
+  for (auto* node : {&donor, &joiner}) {
+    begin(*node, 5, 0);
+    node->deliver(5, 1);
+    node->rest();
+  }
+  joiner.deliver(5, 2);  // nobody else has it, and nobody was told that it is durable
+  joiner.deliver(5, 3);
+  joiner.rest();
+  donor.restart();
+  begin(donor, 9, 1);
+  donor.deliver(9, 2);
+
+  joiner.restart();
+  joiner.client.clear();
+  const auto offer = joiner.offered();
+  CHECK(offer == history(5, 3));
+  transfer(donor, joiner, history(9, 2), offer, 10);
+  CHECK(joiner.client == " 5.1 9.2");
+  adopt(joiner, 10);
+  joiner.rest();
+  CHECK(joiner.disk.all() == " 5.1 9.2");
+  CHECK(joiner.disk.verify()->kept == history(9, 2));
+}
+
+TEST_CASE("K3 what is no history is refused, and the disk stays as it was") {
+  Node node;
+  begin(node, 5, 0);
+  node.deliver(5, 1);
+  node.rest();
+  const auto bytes = GENERATE(as<std::string>(), encode(message(5, 2, "x")), std::string("\x03\x00\x00\x00xyz", 7),
+                              std::string("\xff\xff\xff\xff", 4), encode(Header{history(9, 9)}),
+                              encode(Header{history(9, 9)}) + encode(message(9, 3, "x")));
+  node.restart();
+  CHECK(node.offered() == history(5, 1));
+  const auto restored = node.restored_at.size();
+  core::StateArrived arrived{{kClient}, "g", 6, 0, true, false, Slice::copy_of(bytes), true};
+  node.keeper->apply(arrived);
+  CHECK(node.reports.size() == 1);
+  CHECK(node.restored_at.size() == restored);
+  node.restart();
+  CHECK(node.offered() == history(5, 1));
+}
+
+TEST_CASE("a disk that cannot be written or read stops the daemon") {
+  Node node;
+  begin(node, 5, 0);
+  node.rest();
+  node.disk.damage("UPDATE meta SET value=2 WHERE key='format'");
+  node.restart();
+  REQUIRE(io::run_until(node.disk.io, [&] { return !node.failures.empty(); }));
+  CHECK_THAT(node.failures[0], Catch::Contains("another version"));
+  CHECK(node.count<core::ClientJoin>() == 0);
+}
+
+TEST_CASE("a damaged disk is set aside with a word to the operator, and offers nothing") {
+  Node node;
+  begin(node, 5, 0);
+  node.deliver(5, 1);
+  node.rest();
+  node.disk.damage("UPDATE log SET sum=0");
+  node.restart();
+  CHECK(node.offered().blank());
+  REQUIRE(node.reports.size() == 1);
+  CHECK_THAT(node.reports[0], Catch::Contains("counts as lost"));
+}
+
+TEST_CASE("checkpoints are asked for as the policy says") {
+  CheckpointPolicy policy;
+  SECTION("after so many messages") {
+    policy.every_messages = 2;
+  }
+  SECTION("after so long") {
+    policy.every = std::chrono::seconds(10);
+  }
+  SECTION("at views") {
+    policy.at_views = true;
+  }
+  Node node;
+  node.restart(policy);
+  begin(node, 5, 0);
+  node.deliver(5, 1);
+  node.keeper->tick();
+  CHECK(node.asked().empty());
+  node.clock += std::chrono::seconds(10);
+  core::GroupView view;
+  if (policy.at_views) {
+    node.install(view);
+  } else if (policy.every_messages > 0) {
+    node.deliver(5, 2);
+  } else {
+    node.keeper->tick();
+  }
+  REQUIRE(node.asked().size() == 1);
+  CHECK(node.asked()[0].client == kClient);
+}
+
+TEST_CASE("the disk is not filled: a checkpoint is asked for at the limit, and at twice of it the members are dismissed") {
+  Node node({.log_bytes = 1000});
+  begin(node, 5, 0);
+  std::uint64_t index = 0;
+  while (node.asked().empty()) {
+    REQUIRE(index < 20);
+    node.deliver(5, ++index, std::string(100, 'x'));
+  }
+  CHECK(index == 10);  // 104 bytes each
+  CHECK(node.reports.size() == 1);
+  node.deliver(5, ++index, std::string(100, 'x'));
+  CHECK(node.count<core::ClientLeave>() == 0);
+  while (node.count<core::ClientLeave>() == 0) {
+    REQUIRE(index < 40);
+    node.deliver(5, ++index, std::string(100, 'x'));
+  }
+  CHECK(index == 20);
+  CHECK(std::holds_alternative<core::ClientDismissed>(node.told.back()));
+}
+
+TEST_CASE("a checkpoint drops the messages that are in it") {
+  Node node({.log_bytes = 1000});
+  begin(node, 5, 0);
+  CHECK_FALSE(node.keeper->force("h"));
+  for (std::uint64_t index = 1; index <= 100; ++index) {
+    node.deliver(5, index, std::string(100, 'x'));
+    if (index % 10 == 0) {
+      node.give("[" + std::to_string(index) + "]");
+    }
+  }
+  node.rest();
+  CHECK(node.count<core::ClientLeave>() == 0);
+  CHECK(node.disk.all() == "[100]");
+  CHECK(node.keeper->status().at(0).contents.checkpoint == HistoryPosition{5, 100});
+}
+
+}  // namespace vsync::durable

@@ -1,0 +1,177 @@
+// What survives on the real disk, and what is noticed.
+#include <sys/resource.h>
+
+#include <csignal>
+
+#include "unit/durable/disk.h"
+
+namespace vsync::durable {
+
+TEST_CASE("a history is there after a restart, without a checkpoint and with one") {
+  Disk disk;
+  disk.fill();
+  disk.restart();
+  auto contents = disk.open();
+  REQUIRE(contents);
+  CHECK(contents->kept == history(5, 5));
+  CHECK(contents->checkpoint == HistoryPosition{});
+  CHECK(contents->log_bytes > 0);
+  CHECK(disk.all() == " 5.1 5.2 5.3 5.4 5.5");
+
+  REQUIRE(disk.checkpoint({5, 4}, "the state"));
+  disk.restart();
+  contents = disk.open();
+  REQUIRE(contents);
+  CHECK(contents->kept == history(5, 5));
+  CHECK(contents->checkpoint == HistoryPosition{5, 4});
+  CHECK(contents->checkpoint_bytes == 9);
+  CHECK(contents->damage.empty());
+  CHECK(disk.all() == "the state 5.5");
+}
+
+TEST_CASE("a checkpoint counts when it is complete") {
+  Disk disk;
+  disk.fill();
+  REQUIRE(disk.checkpoint({5, 1}, "old"));
+  disk.store->checkpoint("g", {{5, 5}, 0, false, Slice::copy_of("new")}, nullptr);
+  disk.restart();
+  CHECK(disk.open()->checkpoint == HistoryPosition{5, 1});
+  CHECK(disk.all() == "old 5.2 5.3 5.4 5.5");
+  REQUIRE(disk.checkpoint({5, 2}, "newer"));  // nothing is left of the one that came to nothing
+  CHECK(disk.all() == "newer 5.3 5.4 5.5");
+}
+
+TEST_CASE("another history takes the place of the old one at its commit and not before") {
+  Disk disk;
+  disk.fill();
+  const auto replace = [&] {
+    disk.store->stage("g", true);
+    disk.store->put("g", CheckpointPiece{{9, 7}, 0, true, Slice::copy_of("state")});
+    disk.store->put("g", message(9, 8, "x"));
+  };
+  replace();
+  disk.restart();
+  CHECK(disk.open()->kept == history(5, 5));
+  replace();
+  disk.store->rollback("g");
+  CHECK(disk.all() == " 5.1 5.2 5.3 5.4 5.5");
+  replace();
+  REQUIRE(disk.commit(history(9, 8)));
+  disk.restart();
+  CHECK(disk.open()->kept == history(9, 8));
+  CHECK(disk.all() == "state 9.8");
+}
+
+TEST_CASE("a tail that is not of the group's history is cut off") {
+  Disk disk;
+  disk.fill();
+  REQUIRE(disk.commit(history(9, 3)));  // the group began anew behind message 3
+  REQUIRE(disk.append(9, 4));
+  disk.restart();
+  CHECK(disk.open()->kept == history(9, 4));
+  CHECK(disk.all() == " 5.1 5.2 5.3 9.4");
+  const std::vector<HistoryPosition> asked{{5, 3}, {5, 4}, {9, 4}, {9, 3}};
+  const auto common = disk.ask<std::vector<HistoryPosition>>([&](auto done) { disk.store->common("g", asked, done); });
+  CHECK(*common == std::vector<HistoryPosition>{{5, 3}, {9, 4}});
+}
+
+TEST_CASE("verify notices what is damaged or missing, and the next start sets it aside") {
+  const auto [sql, why] = GENERATE(table<std::string, std::string>({
+      {"UPDATE log SET part=zeroblob(length(part)) WHERE last=5", "checksum"},
+      {"UPDATE log SET sum=sum+1 WHERE last=4", "checksum"},
+      {"UPDATE log SET part=x'', sum=0 WHERE last=4", "no known kind"},
+      {"DELETE FROM log WHERE last=4", "message 4 is missing"},
+      {"DELETE FROM checkpoint WHERE offset=0", "piece of the checkpoint is missing"},
+      {"DELETE FROM checkpoint WHERE offset>0", "checkpoint has no end"},
+      {"DELETE FROM checkpoint", "message 1 is missing"},
+      {"UPDATE checkpoint SET part=zeroblob(length(part)) WHERE offset=0", "checksum"},
+      {"UPDATE meta SET value=zeroblob(length(value)) WHERE key='kept'", "damaged"},
+  }));
+  Disk disk;
+  disk.fill();
+  REQUIRE(disk.checkpoint({5, 3}, "the state"));
+  CHECK(disk.verify());
+  INFO(sql);
+  disk.damage(sql);
+  const auto verified = disk.verify();
+  REQUIRE_FALSE(verified);
+  CHECK_THAT(verified.error().message, Catch::Contains(why));
+
+  disk.restart();
+  const auto contents = disk.open();
+  REQUIRE(contents);
+  CHECK(contents->kept.blank());
+  CHECK_THAT(contents->damage, Catch::Contains(why));
+  CHECK(disk.files(".damaged").size() == 1);
+  disk.store->stage("g", true);
+  CHECK(disk.commit(history(9, 0)));  // it can be filled again
+}
+
+TEST_CASE("messages that were cut off behind a commit are missed") {
+  Disk disk;
+  disk.fill();
+  REQUIRE(disk.commit(history(5, 5)));
+  disk.damage("DELETE FROM log WHERE last=5");
+  CHECK_THAT(disk.verify().error().message, Catch::Contains("last messages are missing"));
+}
+
+TEST_CASE("a file that is no database, or torn, counts as a lost disk") {
+  const bool torn = GENERATE(true, false);
+  Disk disk;
+  disk.fill();
+  disk.stop();
+  const auto file = disk.files(".db").at(0);
+  if (torn) {
+    std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
+  } else {
+    std::ofstream(file, std::ios::binary) << std::string(10000, 'x');
+  }
+  disk.restart();
+  const auto contents = disk.open();
+  REQUIRE(contents);
+  CHECK(contents->kept.blank());
+  CHECK_FALSE(contents->damage.empty());
+}
+
+TEST_CASE("a store of another version is refused and left as it is") {
+  Disk disk;
+  disk.fill();
+  disk.damage("UPDATE meta SET value=2 WHERE key='format'");
+  disk.restart();
+  const auto contents = disk.open();
+  REQUIRE_FALSE(contents);
+  CHECK_THAT(contents.error().message, Catch::Contains("another version"));
+  disk.damage("UPDATE meta SET value=1 WHERE key='format'");
+  disk.restart();
+  CHECK(disk.open()->kept == history(5, 5));
+}
+
+TEST_CASE("on a full disk nothing is called written that is not, and nothing more is written") {
+  Disk disk;
+  disk.fill();
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const rlimit small{200000, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  std::uint64_t written = 5;
+  while (written < 1000 && disk.append(5, written + 1, std::string(10000, 'x'))) {
+    ++written;
+  }
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  CHECK(written > 5);
+  CHECK(written < 1000);
+  CHECK_FALSE(disk.append(5, written + 1));  // there is room again, but who knows what is there
+  disk.restart();
+  CHECK(disk.open()->kept == history(5, written));
+}
+
+TEST_CASE("a directory that cannot be used is no damage") {
+  Disk disk;
+  std::ofstream(disk.path / "groups") << "a file";
+  const auto contents = disk.open();
+  REQUIRE_FALSE(contents);
+  CHECK_THAT(contents.error().message, Catch::Contains("groups"));
+}
+
+}  // namespace vsync::durable
