@@ -414,6 +414,10 @@ void TextRenderer::event(const pb::Event& event) {
 
 void TextRenderer::checkpoints(const pb::CheckpointReply& reply, bool in_full) {
   for (const auto& kept : reply.checkpoints()) {
+    if (!kept.problem().empty()) {
+      out_ << kept.group() << "  cannot be read: " << safe(kept.problem()) << '\n';
+      continue;
+    }
     const auto checkpoint = kept.checkpoint() == 0 ? std::string("none") : "message " + std::to_string(kept.checkpoint());
     if (!in_full) {
       out_ << kept.group() << "  messages up to " << kept.index() << ", checkpoint " << checkpoint

@@ -85,17 +85,32 @@ tl::unexpected<Error> Database::error(const std::string& what) const {
 }
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path, const std::string& group, bool& damaged) {
-  sqlite3* handle = nullptr;
-  const int result =
-      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
-  std::unique_ptr<Database> database(new Database(handle));
   damaged = false;
+  auto database = open_file(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  if (auto prepared = database ? (*database)->prepare(group) : Result<void>{}; !prepared) {
+    damaged = !(*database)->newer_ && !(*database)->unusable();
+    return tl::unexpected(prepared.error());
+  }
+  return database;
+}
+
+Result<std::unique_ptr<Database>> Database::look(const std::string& path) {
+  auto database = open_file(path, SQLITE_OPEN_READWRITE);  // a journal cannot be read without
+  if (database) {
+    sqlite3_db_config((*database)->handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    if (auto known = (*database)->has_format(); !known || !*known) {
+      return known ? fail(path + " is not complete") : tl::unexpected(known.error());
+    }
+  }
+  return database;
+}
+
+Result<std::unique_ptr<Database>> Database::open_file(const std::string& path, int flags) {
+  sqlite3* handle = nullptr;
+  const int result = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  std::unique_ptr<Database> database(new Database(handle));
   if (result != SQLITE_OK) {
     return fail("cannot open " + path + ": " + sqlite3_errmsg(handle));
-  }
-  if (auto prepared = database->prepare(group); !prepared) {
-    damaged = !database->newer_ && !database->unusable();
-    return tl::unexpected(prepared.error());
   }
   return database;
 }
@@ -120,24 +135,52 @@ Result<void> Database::prepare(const std::string& group) {
       return done;
     }
   }
-  Statement format(*this, "SELECT value FROM meta WHERE key='format'");
-  auto known = format.row();
+  auto known = has_format();
   if (!known) {
     return tl::unexpected(known.error());
   }
-  newer_ = *known && format.number(0) != kFormat;
-  if (newer_) {
-    return fail(std::string(sqlite3_db_filename(handle_, nullptr)) + " was written by another version of vsyncd");
-  }
   if (*known) {
-    Statement name(*this, "SELECT value FROM meta WHERE key='group'");
-    auto row = name.row();
-    return row && *row && name.blob(0) == group ? execute("DELETE FROM checkpoint WHERE made=1") : fail("it is of another group");
+    const auto name = this->group();
+    return name && *name == group ? execute("DELETE FROM checkpoint WHERE made=1") : fail("it is of another group");
   }
   if (auto done = Statement(*this, "INSERT INTO meta VALUES('format',?)").bind(kFormat).run(); !done) {
     return done;
   }
   return Statement(*this, "INSERT INTO meta VALUES('group',?)").bind(group).run();
+}
+
+Result<bool> Database::has_format() {
+  Statement format(*this, "SELECT value FROM meta WHERE key='format'");
+  auto known = format.row();
+  newer_ = known && *known && format.number(0) != kFormat;
+  return !newer_ ? known : fail(std::string(sqlite3_db_filename(handle_, nullptr)) + " was written by another version of vsyncd");
+}
+
+Result<std::string> Database::group() {
+  Statement name(*this, "SELECT value FROM meta WHERE key='group'");
+  auto row = name.row();
+  return row && *row ? Result<std::string>(name.blob(0)) : fail("it is of no group");
+}
+
+Result<Contents> Database::summary() {
+  auto known = kept();
+  auto checkpoint = checkpoint_position();
+  Statement sizes(*this,
+                  "SELECT (SELECT max(last) FROM log), (SELECT total(length(part)-?) FROM log),"
+                  " (SELECT total(length(part)-?) FROM checkpoint WHERE made=0)");
+  auto row = sizes.bind(encode(Messages{}).size() - sizeof(std::uint32_t))
+                 .bind(encode(CheckpointPiece{}).size() - sizeof(std::uint32_t))
+                 .row();
+  if (!known || !checkpoint || !row) {
+    return tl::unexpected(!known ? known.error() : !checkpoint ? checkpoint.error() : row.error());
+  }
+  Contents contents;
+  contents.kept = *known;
+  contents.kept.position.index = std::max({known->position.index, checkpoint->index, sizes.number(0)});
+  contents.checkpoint = *checkpoint;
+  contents.log_bytes = sizes.number(1);
+  contents.checkpoint_bytes = sizes.number(2);
+  return contents;
 }
 
 Result<KeptHistory> Database::kept() {

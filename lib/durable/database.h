@@ -22,6 +22,8 @@ class Database {
  public:
   /// Opens or makes it. damaged: it is no database, or one of another group.
   static Result<std::unique_ptr<Database>> open(const std::string& path, const std::string& group, bool& damaged);
+  /// One that is there, to look at it: nothing is changed.
+  static Result<std::unique_ptr<Database>> look(const std::string& path);
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
   ~Database();
@@ -30,6 +32,9 @@ class Database {
   Result<Contents> check();
   /// the last error was none of the database but of the disk or the system.
   [[nodiscard]] bool unusable() const;
+  Result<std::string> group();
+  /// As check() finds it, in a moment: nothing is checked.
+  Result<Contents> summary();
 
   Result<void> begin();  ///< a transaction, unless one is open
   Result<void> sync();   ///< ends it, unless it is staged
@@ -48,7 +53,9 @@ class Database {
   explicit Database(sqlite3* handle) : handle_(handle) {}
   [[nodiscard]] tl::unexpected<Error> error(const std::string& what) const;
   Result<void> execute(const char* sql);
+  static Result<std::unique_ptr<Database>> open_file(const std::string& path, int flags);
   Result<void> prepare(const std::string& group);
+  Result<bool> has_format();
   Result<KeptHistory> kept();
   Result<void> set_kept(const KeptHistory& kept);
   Result<HistoryPosition> checkpoint_position();

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <asio/post.hpp>
 #include <asio/prefer.hpp>
 #include <csignal>
@@ -163,8 +164,34 @@ void SqliteStore::open(const std::string& group, std::function<void(Result<Conte
 void SqliteStore::verify(const std::string& group, std::function<void(Result<Contents>)> done) {
   enqueue([this, group, done = std::move(done)]() -> std::function<void()> {
     const auto found = databases_.find(group);
-    auto contents = found == databases_.end() ? Result<Contents>(fail("the group is not open")) : found->second->check();
+    auto contents = found != databases_.end() ? found->second->check() : Result<Contents>(Contents{});
+    if (found == databases_.end()) {
+      auto database = Database::look(directory_ + "/" + file_name(group));
+      contents = database ? (*database)->check() : tl::unexpected(database.error());
+    }
     return [this, done, contents] { asio::post(executor_, [done, contents] { done(contents); }); };
+  });
+}
+
+SqliteStore::Stored SqliteStore::look(const std::string& path) {
+  auto database = Database::look(path);
+  auto group = database ? (*database)->group() : tl::unexpected(database.error());
+  auto contents = group ? (*database)->summary() : tl::unexpected(group.error());
+  return contents ? Stored{*group, *contents, {}} : Stored{path.substr(path.rfind('/') + 1), {}, contents.error().message};
+}
+
+void SqliteStore::list(std::function<void(const std::vector<Stored>&)> done) {
+  enqueue([this, done = std::move(done)]() -> std::function<void()> {
+    std::vector<Stored> stored;
+    std::error_code none;  // no directory: no groups
+    for (const auto& entry : std::filesystem::directory_iterator(directory_, none)) {
+      const auto name = entry.path().filename().string();
+      const auto open = std::ranges::any_of(databases_, [&](const auto& known) { return file_name(known.first) == name; });
+      if (!open && entry.path().extension() == ".db") {
+        stored.push_back(look(entry.path().string()));
+      }
+    }
+    return [this, done, stored = std::move(stored)] { asio::post(executor_, [done, stored] { done(stored); }); };
   });
 }
 

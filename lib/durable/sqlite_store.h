@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "durable/store.h"
 
@@ -38,13 +39,23 @@ class SqliteStore final : public Store {
               std::function<void(Result<std::vector<HistoryPosition>>)> done) override;
   void read(const std::string& group, const Cursor& from, std::uint64_t end, std::size_t size,
             std::function<void(Result<Chunk>)> done) override;
-  /// Reads and checks everything, as open() does, beside what is going on.
+  /// Reads and checks everything, as open() does, beside what is going on. The group need not be open.
   void verify(const std::string& group, std::function<void(Result<Contents>)> done);
+
+  /// A group on the disk, or a file that cannot be read.
+  struct Stored {
+    std::string group;  ///< the file's name, with a problem
+    Contents contents;
+    std::string problem;
+  };
+  /// Of the groups that are not open. Only the numbers are read.
+  void list(std::function<void(const std::vector<Stored>&)> done);
 
  private:
   /// One operation. It returns what is to be posted when all is on disk.
   using Operation = std::function<std::function<void()>()>;
 
+  [[nodiscard]] static Stored look(const std::string& path);
   void enqueue(Operation operation);
   void write(const std::string& group, std::function<Result<void>(Database&)> change, Done done);
   void run();

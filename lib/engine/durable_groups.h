@@ -38,7 +38,8 @@ class DurableGroups final : private durable::Keeper::Home {
   DurableGroups(asio::io_context& io, std::string directory, Shell& shell);
 
   [[nodiscard]] durable::Keeper& keeper() { return keeper_; }
-  [[nodiscard]] std::vector<io::KeptGroup> status() const;
+  /// Of all groups on the disk.
+  void status(std::function<void(std::vector<io::KeptGroup>)> done);
   void verify(const std::string& group, std::function<void(Result<durable::Contents>)> done);
 
  private:

@@ -145,7 +145,7 @@ class Engine final : private io::TransportHandler,
   Result<void> cluster_join(const std::vector<std::string>& peers) override;
 
   void durable_join(core::ClientJoin join, const io::CheckpointWish& wish) override;
-  [[nodiscard]] std::vector<io::KeptGroup> checkpoints() const override { return durable_->status(); }
+  void list_checkpoints(core::ClientId client, core::RequestId request, const std::string& group) override;
   Result<void> force_checkpoint(const std::string& group) override { return durable_->keeper().force(group); }
   void verify_checkpoint(core::ClientId client, core::RequestId request, const std::string& group) override;
 

@@ -145,6 +145,13 @@ void Engine::durable_join(core::ClientJoin join, const io::CheckpointWish& wish)
   durable_->keeper().join(std::move(join), {wish.every_messages, wish.every, wish.at_views});
 }
 
+void Engine::list_checkpoints(core::ClientId client, core::RequestId request, const std::string& group) {
+  durable_->status([this, client, request, group](const std::vector<io::KeptGroup>& groups) {
+    control_->checkpoints(client, request, group, groups);
+    schedule_turn();
+  });
+}
+
 void Engine::verify_checkpoint(core::ClientId client, core::RequestId request, const std::string& group) {
   durable_->verify(group, [this, client, request, group](const Result<durable::Contents>& found) {
     if (found) {

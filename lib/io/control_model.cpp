@@ -246,6 +246,7 @@ void fill(pb::Checkpoint& out, const KeptGroup& kept) {
   *out.mutable_keepers() = {kept.kept.keepers.begin(), kept.kept.keepers.end()};
   out.set_follows(kept.follows);
   out.set_in_progress(kept.in_progress);
+  out.set_problem(kept.problem);
 }
 
 void fill(pb::MessageBatch& out, const core::DeliverMessages& delivery, const core::GroupView& view) {

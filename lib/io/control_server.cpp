@@ -530,6 +530,13 @@ void ControlServer::restored(const std::vector<core::ClientId>& clients, const s
   }
 }
 
+void ControlServer::checkpoints(core::ClientId client, core::RequestId request, const std::string& group,
+                                const std::vector<KeptGroup>& kept) {
+  if (ControlSession* const session = impl_->find(client)) {
+    session->checkpoints(request, group, kept);
+  }
+}
+
 void ControlServer::apply(const core::SendOutcome& effect) {
   if (ControlSession* const session = impl_->find(effect.client)) {
     session->outcome(effect);

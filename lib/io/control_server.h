@@ -101,6 +101,7 @@ struct KeptGroup {
   std::uint64_t log_bytes = 0;
   bool follows = false;
   bool in_progress = false;
+  std::string problem = {};  ///< why it cannot be read; then nothing else is known, and `group` is the file
 };
 
 using NamedCounters = std::vector<std::pair<std::string, std::uint64_t>>;
@@ -121,7 +122,8 @@ class ControlHandler {
   virtual void input(core::Input input) = 0;
   /// A ClientJoin of a durable group (GroupPolicy::disks).
   virtual void durable_join(core::ClientJoin join, const CheckpointWish& /*wish*/) { input(std::move(join)); }
-  [[nodiscard]] virtual std::vector<KeptGroup> checkpoints() const { return {}; }
+  /// Answered by ControlServer::checkpoints.
+  virtual void list_checkpoints(core::ClientId /*client*/, core::RequestId /*request*/, const std::string& /*group*/) {}
   virtual Result<void> force_checkpoint(const std::string& /*group*/) { return fail("no group is kept here"); }
   /// Answered by RequestDone or RequestRefused.
   virtual void verify_checkpoint(core::ClientId /*client*/, core::RequestId /*request*/, const std::string& /*group*/) {}
@@ -168,6 +170,8 @@ class ControlServer {
   /// These members of a durable group have its state up to `end`; it began with a checkpoint.
   void restored(const std::vector<core::ClientId>& clients, const std::string& group, const core::HistoryPosition& checkpoint,
                 const core::HistoryPosition& end);
+  /// The answer to ControlHandler::list_checkpoints: all groups, of which the one asked for is shown, or all.
+  void checkpoints(core::ClientId client, core::RequestId request, const std::string& group, const std::vector<KeptGroup>& kept);
   void apply(const core::SendOutcome& effect);
   void apply(const core::RequestAnswered& effect);
   void apply(const core::StableReached& effect);

@@ -54,6 +54,7 @@ class ControlSession final : public ControlConnection::User {
   void done(const core::RequestDone& effect);
   void refused(const core::RequestRefused& effect);
   void session_opened(const core::SessionOpened& effect);
+  void checkpoints(core::RequestId request, const std::string& group, const std::vector<KeptGroup>& kept);
   /// Something for which the core wants to know when it has left us (ClientRead) was queued.
   void report_when_read() { report_read_ = true; }
   void pause(bool paused);

@@ -7,20 +7,8 @@ namespace vsync::io {
 void ControlSession::checkpoint(const pb::Request& request) {
   const auto& group = request.checkpoint().group();
   switch (request.checkpoint().action()) {
-    case pb::CheckpointRequest::LIST: {
-      pb::Reply reply;
-      reply.set_id(request.id());
-      reply.mutable_checkpoint();
-      for (const auto& known : home_.handler().checkpoints()) {
-        if (group.empty() || group == known.group) {
-          fill(*reply.mutable_checkpoint()->add_checkpoints(), known);
-        }
-      }
-      if (!group.empty() && reply.checkpoint().checkpoints().empty()) {
-        return error(request.id(), "no_such_group", "no member of a durable group " + group + " has joined here since the start");
-      }
-      return connection_->send(reply);
-    }
+    case pb::CheckpointRequest::LIST:
+      return home_.handler().list_checkpoints(id_, expect(request.id(), pb::Request::kCheckpoint), group);
     case pb::CheckpointRequest::VERIFY:
       return home_.handler().verify_checkpoint(id_, expect(request.id(), pb::Request::kCheckpoint), group);
     case pb::CheckpointRequest::FORCE: {
@@ -35,6 +23,26 @@ void ControlSession::checkpoint(const pb::Request& request) {
     default:
       return error(request.id(), "bad_request", "the action is LIST, VERIFY or FORCE");
   }
+}
+
+void ControlSession::checkpoints(core::RequestId request, const std::string& group, const std::vector<KeptGroup>& kept) {
+  const auto found = unanswered_.find(request);
+  if (found == unanswered_.end()) {
+    return;
+  }
+  pb::Reply reply;
+  reply.set_id(found->second.id);
+  unanswered_.erase(found);
+  reply.mutable_checkpoint();
+  for (const auto& known : kept) {
+    if (group.empty() || group == known.group) {
+      fill(*reply.mutable_checkpoint()->add_checkpoints(), known);
+    }
+  }
+  if (!group.empty() && reply.checkpoint().checkpoints().empty()) {
+    return error(reply.id(), "no_such_group", "the disk here has nothing of a durable group " + group);
+  }
+  connection_->send(reply);
 }
 
 }  // namespace vsync::io

@@ -232,6 +232,29 @@ class Durable(unittest.TestCase):
         self.assertEqual(vsyncctl(self.cluster[1], "checkpoint", "show").returncode, 2)
         self.assertEqual(vsyncctl(self.cluster[1], "checkpoint", "show", "other").returncode, 1)
 
+    def test_what_is_on_the_disk_is_shown_before_anybody_joins(self):
+        members = self.members()
+        for text in ("one", "two"):
+            members[1].keep(text)
+        vsyncctl(self.cluster[1], "checkpoint", "force", "kept")
+        wait_until("the checkpoint", lambda: "checkpoint message 2" in vsyncctl(self.cluster[1], "checkpoint", "list").stdout)
+        members[1].keep("three")
+        self.crash_all()
+        self.start(1, 2, 3)
+
+        def asked(*arguments):
+            return vsyncctl(self.cluster[1], "checkpoint", *arguments)
+
+        self.assertEqual(asked("list").stdout, "kept  messages up to 3, checkpoint message 2, no member here\n")
+        self.assertIn("checkpoint: message 2, 8 bytes\nmessages since then: 9 bytes\n", asked("show", "kept").stdout)
+        self.assertEqual(asked("verify", "kept").returncode, 0)
+        self.assertEqual(asked("verify", "other").returncode, 1)
+        self.assertEqual(asked("force", "kept").returncode, 1)
+        self.store(1).write_bytes(b"no database")
+        self.store(1).with_name(self.store(1).name + "-wal").unlink(missing_ok=True)
+        self.assertEqual(asked("verify", "kept").returncode, 1)
+        self.assertIn("cannot be read", asked("list").stdout)
+
     @unittest.skipUnless(os.geteuid() == 0, "only root can mount a small file system")
     def test_a_full_disk_stops_its_daemon_and_nothing_durable_is_lost(self):
         small = self.cluster[3].state_dir / "groups"

@@ -115,6 +115,28 @@ TEST_CASE("messages that were cut off behind a commit are missed") {
   CHECK_THAT(disk.verify().error().message, Catch::Contains("last messages are missing"));
 }
 
+TEST_CASE("what is on the disk is listed without opening it, and nothing is changed by that") {
+  Disk disk;
+  disk.fill();
+  REQUIRE(disk.checkpoint({5, 2}, "the state"));
+  const auto list = [&] { return *disk.ask<std::vector<SqliteStore::Stored>>([&](auto done) { disk.store->list(done); }); };
+  CHECK(list().empty());  // it is open
+  disk.restart();
+  REQUIRE(list().size() == 1);
+  const auto listed = list()[0];
+  CHECK(listed.group == "g");
+  CHECK(listed.problem.empty());
+  CHECK(disk.verify());
+  const auto contents = disk.open();
+  CHECK(listed.contents.kept == contents->kept);
+  CHECK(listed.contents.checkpoint == contents->checkpoint);
+  CHECK(listed.contents.checkpoint_bytes == contents->checkpoint_bytes);
+  CHECK(listed.contents.log_bytes == contents->log_bytes);
+  disk.damage("UPDATE meta SET value=2 WHERE key='format'");
+  disk.restart();
+  CHECK_THAT(list()[0].problem, Catch::Contains("another version"));
+}
+
 TEST_CASE("a file that is no database, or torn, counts as a lost disk") {
   const bool torn = GENERATE(true, false);
   Disk disk;
