@@ -610,12 +610,13 @@ void Client::Impl::handle_messages(const pb::MessageBatch& batch) {
   if (batch.request() != 0) {
     const Request request{
         batch.group(), sender_,          batch.request(), batch.view(),
-        batch.token(), batch.position(), batch.text(),    messages_.empty() ? std::string_view() : messages_.front()};
+        batch.token(), batch.position(), batch.text(),    messages_.empty() ? std::string_view() : messages_.front(),
+        batch.index()};
     call_back([&] { handler_.on_request(request); });
     return;
   }
-  const Delivery delivery{batch.group(), sender_,   batch.view(),  batch.token(), batch.position(), to_service(batch.service()),
-                          batch.text(),  messages_, batch.direct()};
+  const Delivery delivery{batch.group(), sender_,   batch.view(),   batch.token(), batch.position(), to_service(batch.service()),
+                          batch.text(),  messages_, batch.direct(), batch.index()};
   call_back([&] { handler_.on_messages(delivery); });
 }
 
@@ -624,7 +625,8 @@ void Client::Impl::handle_state_request(const pb::StateRequest& asked) {
 }
 
 void Client::Impl::handle_state(const pb::StateEvent& state) {
-  const StatePiece piece{state.group(), state.token(), state.offset(), state.payload(), state.last(), state.cold()};
+  const StatePiece piece{state.group(), state.token(), state.offset(), state.payload(),
+                         state.last(),  state.cold(),  state.index()};
   call_back([&] { handler_.on_state(piece); });
 }
 

@@ -2,12 +2,15 @@
 // first. One that does not keep up is dropped out, and gets them anew. Run one on each host; it reads commands from standard
 // input and answers on standard output:
 //
-//   set KEY VALUE   "set KEY delivered", or not_delivered, or unknown
+//   set KEY VALUE   "set KEY delivered", or durable, not_delivered, unknown
 //   get KEY         "KEY=VALUE", from the local copy
 //   sum             "sum ENTRIES HASH" of the whole copy
+//
+// usage: kv_store [NAME [DISKS]]. With DISKS, the number of hosts that keep it, the store survives the crash of all of them.
 #include <poll.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <sstream>
@@ -21,6 +24,9 @@ constexpr const char* kGroup = "kv";
 
 class Store final : public vsync::Handler {
  public:
+  explicit Store(bool durable) : durable_(durable) {}
+
+  [[nodiscard]] bool durable() const { return durable_; }
   [[nodiscard]] bool ready() const { return ready_; }
   [[nodiscard]] std::uint64_t version() const { return version_; }
 
@@ -47,15 +53,19 @@ class Store final : public vsync::Handler {
       arriving_.clear();  // a new state, or the same from another member
     }
     arriving_ += piece.bytes;
-    if (piece.last && !piece.cold) {
-      from_bytes(arriving_);
+    if (piece.last && (durable_ || !piece.cold)) {
+      from_bytes(arriving_);  // durable and cold: there is no checkpoint, all writes follow
     }
     if (piece.last) {  // cold: nobody has the contents, so ours count: the first replica's are empty
       arriving_.clear();
-      ready_ = true;
-      std::cout << "ready" << std::endl;
+    }
+    if (piece.last && !durable_) {
+      get_ready();
     }
   }
+
+  /// The checkpoint came by on_state, the writes since then by on_messages.
+  void on_restored(const vsync::Restored&) override { get_ready(); }
 
   // ---- what the replica knows about itself
 
@@ -73,11 +83,17 @@ class Store final : public vsync::Handler {
     const char* const words[] = {"delivered", "not_delivered", "unknown"};
     for (std::uint64_t i = 0; i < sent.count; ++i) {
       const auto write = writes_.extract(sent.first + i);
-      std::cout << "set " << (write ? write.mapped() : "?") << ' ' << words[static_cast<int>(sent.fate)] << std::endl;
+      const char* const word = sent.durable ? "durable" : words[static_cast<int>(sent.fate)];
+      std::cout << "set " << (write ? write.mapped() : "?") << ' ' << word << std::endl;
     }
   }
 
  private:
+  void get_ready() {
+    ready_ = true;
+    std::cout << "ready" << std::endl;
+  }
+
   /// A write is "KEY VALUE".
   void apply(std::string_view write) {
     const auto space = write.find(' ');
@@ -106,6 +122,7 @@ class Store final : public vsync::Handler {
     version_ = version;
   }
 
+  bool durable_;
   std::map<std::string, std::string> entries_;
   std::uint64_t version_ = 0;  ///< writes applied since the group began: the newest copy has the highest
   std::string arriving_;
@@ -121,7 +138,7 @@ bool execute(const std::string& line, Store& store, vsync::Client& client) {
   std::string value;
   words >> command >> key;
   if (command == "set" && words >> value) {
-    const auto ticket = client.try_post(kGroup, key + ' ' + value);
+    const auto ticket = client.try_post(kGroup, key + ' ' + value, {.durable = store.durable()});
     if (ticket) {
       store.sent(*ticket, key);
     }
@@ -141,10 +158,14 @@ bool execute(const std::string& line, Store& store, vsync::Client& client) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Store store;
+  const auto disks = argc > 2 ? static_cast<std::uint32_t>(std::strtoul(argv[2], nullptr, 10)) : 0;
+  Store store(disks > 0);
   vsync::Client client(store, {.name = "kv_store"});
-  const vsync::JoinOptions options{
-      .member_name = argc > 1 ? argv[1] : "", .total_only = true, .state = true, .when_slow = vsync::WhenSlow::gap};
+  const vsync::JoinOptions options{.member_name = argc > 1 ? argv[1] : "",
+                                   .total_only = true,
+                                   .state = true,
+                                   .when_slow = vsync::WhenSlow::gap,
+                                   .durable = {.disks = disks, .every_messages = 1000}};
   if (const auto view = client.join(kGroup, options); !view) {
     std::cerr << "cannot join: " << view.failure().message << '\n';
     return 1;

@@ -143,7 +143,8 @@ struct Delivery {
   Service service = Service::total;
   bool text = false;  ///< UTF-8 text, not bytes
   std::span<const std::string_view> messages;
-  bool direct = false;  ///< for this client alone; `position` is that of the message before
+  bool direct = false;      ///< for this client alone; `position` is that of the message before
+  std::uint64_t index = 0;  ///< of the first in the life of a durable group; 0: it has none
 };
 
 /// A message that asks for a reply, at its place in the order. Everything in it is valid during the callback only; copy `sender`
@@ -157,6 +158,7 @@ struct Request {
   std::uint64_t position = 0;
   bool text = false;
   std::string_view message;
+  std::uint64_t index = 0;  ///< in the life of a durable group; 0: it has none
 };
 
 /// How a request ended. Who was a member at its place in the order is in `replies` or in `missing`.
@@ -233,8 +235,9 @@ struct StatePiece {
   std::uint64_t offset = 0;  ///< 0 begins the state, also anew when the one who gave it is gone: what was before is void
   std::string_view bytes;
   bool last = false;
-  bool cold =
-      false;  ///< nobody has the state: what this client has itself, its checkpoint or nothing, is the group's from now on
+  bool cold = false;  ///< nobody has the state: what this client has itself, its checkpoint or nothing, is the group's from now
+                      ///< on. In a durable group: it has no checkpoint, and is restored from its first message on
+  std::uint64_t index = 0;  ///< in a durable group: of the last message that is in this state
 };
 
 /// Names a message that was accepted for sending: 1, 2, 3, … in the order of the calls.
