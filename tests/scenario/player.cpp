@@ -63,6 +63,7 @@ const std::map<std::string, Player::Handler, std::less<>>& Player::handlers() {
       {"ask", &Player::ask},
       {"client-die", &Player::client_die},
       {"client-hold", &Player::client_hold},
+      {"session", &Player::session},
       {"submit", &Player::submit},
       {"load", &Player::load},
       {"run", &Player::run},

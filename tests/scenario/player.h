@@ -69,6 +69,7 @@ class Player {
   std::string client_leave(Words words);
   std::string client_die(Words words);
   std::string client_hold(Words words);
+  std::string session(Words words);
   std::string submit(Words words);
   std::string ask(Words words);
   std::string load(Words words);

@@ -86,6 +86,25 @@ std::string Player::client_hold(Words words) {
   return "";
 }
 
+/// C6: this machine's client that outlives its connections.
+std::string Player::session(Words words) {
+  const auto host = words.size() == 2 ? static_cast<HostId>(number(words[0])) : 0;
+  if (host == 0 || !world_->running(host)) {
+    return "session HOST open|close|fifo|causal|total";
+  }
+  auto& survivors = workload_->survivors();
+  if (words[1] == "open") {
+    survivors.open(host);
+  } else if (words[1] == "close") {
+    survivors.disconnect(host);
+  } else if (const auto kind = service(words[1])) {
+    survivors.send(host, *kind, 16);
+  } else {
+    return "no such service";
+  }
+  return "";
+}
+
 std::string Player::submit(Words words) {
   const auto kind = words.size() < 2 ? std::nullopt : service(words[1]);
   if (!kind) {

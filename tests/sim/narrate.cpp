@@ -193,6 +193,13 @@ std::string tell(const Effect& effect) {
     }
     return text;
   }
+  if (const auto* opened = std::get_if<SessionOpened>(&effect)) {
+    std::string text = "session of client " + number(opened->client) + (opened->fates.known ? ": delivered" : " is new");
+    for (const auto& range : opened->fates.delivered) {
+      text += " " + number(range.first) + "-" + number(range.last);
+    }
+    return text;
+  }
   if (const auto* stable = std::get_if<StableReached>(&effect)) {
     std::string text = "stable in group " + number(stable->group) + ": totals " + number(stable->position);
     for (const auto& [sender, position] : stable->others) {

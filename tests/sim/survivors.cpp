@@ -17,18 +17,18 @@ void Survivors::act(HostId host) {
   auto& self = survivors_[host];
   auto& rng = world_.rng();
   if (self.client != 0 && rng.chance(0.05)) {
-    world_.request(host, ClientGone{std::exchange(self.client, 0)});
-    self.asked = self.open = self.member = false;
+    disconnect(host);
   } else if (!self.open) {
-    connect(host, self);
+    open(host);
   } else if (!self.member && rng.chance(0.3)) {
     world_.request(host, ClientJoin{self.client, ++last_request_, kGroup, "survivor", {}});
   } else {
-    send(host, self);
+    send_anything(host, self);
   }
 }
 
-void Survivors::connect(HostId host, Survivor& self) {
+void Survivors::open(HostId host) {
+  auto& self = survivors_[host];
   if (self.client == 0) {
     self.client = ++last_client_;
   }
@@ -37,11 +37,22 @@ void Survivors::connect(HostId host, Survivor& self) {
   }
 }
 
-void Survivors::send(HostId host, Survivor& self) {
+void Survivors::disconnect(HostId host) {
+  auto& self = survivors_[host];
+  world_.request(host, ClientGone{std::exchange(self.client, 0)});
+  self.asked = self.open = self.member = false;
+}
+
+void Survivors::send_anything(HostId host, const Survivor& self) {
   auto& rng = world_.rng();
   const auto service = self.member ? static_cast<Service>(rng.below(3)) : Service::total;
   const auto limit = world_.setup().limits.max_run_bytes;
-  auto [body, id] = message_(rng.chance(0.1) ? std::min(2 * limit, world_.setup().limits.max_message - 16) : 8);
+  send(host, service, rng.chance(0.1) ? std::min(2 * limit, world_.setup().limits.max_message - 16) : 8);
+}
+
+void Survivors::send(HostId host, Service service, std::size_t size) {
+  auto& self = survivors_[host];
+  auto [body, id] = message_(size);
   const auto number = self.next++;
   self.unsettled[number] = {world_.pid(host), self.client, id};
   world_.request(host, ClientSend{self.client, number, kGroup, service, false, 1, 0, std::move(body), nullptr, number});

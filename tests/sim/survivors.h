@@ -21,6 +21,11 @@ class Survivors {
 
   /// Does something at this machine, whose daemon runs: mostly it sends.
   void act(HostId host);
+  /// With a connection of its own, opens the session of this machine.
+  void open(HostId host);
+  /// A message of `size` bytes to the group `any`; in a session that is open.
+  void send(HostId host, core::Service service, std::size_t size);
+  void disconnect(HostId host);
   void effect(HostId host, const core::Effect& effect);
   void process_ended(HostId host, bool crashed);
 
@@ -39,8 +44,7 @@ class Survivors {
     std::map<std::uint64_t, Sent> unsettled;  ///< by number
   };
 
-  void connect(HostId host, Survivor& self);
-  void send(HostId host, Survivor& self);
+  void send_anything(HostId host, const Survivor& self);
   void opened(HostId host, Survivor& self, const core::SessionFates& fates);
 
   World& world_;

@@ -74,6 +74,8 @@ class Workload : public Applications {
   }
   /// It does not read what its group sends, or reads again.
   void hold(HostId host, const std::string& name, const std::string& group, bool held);
+  [[nodiscard]] Survivors& survivors() { return survivors_; }
+
   // ---- workload_durable.cpp
   void join_durable(HostId host, const std::string& name, const std::string& group, std::uint32_t disks);
   void send_durable(HostId host, const std::string& name, const std::string& group, std::uint32_t count, std::size_t size);
