@@ -265,6 +265,7 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
     }
   }
   for (const auto& departure : view->left) {
+    fragments_.left(departure.member.pid, departure.member.client, view->group);
     if (departure.member.pid == self_) {
       left(*view, departure, effects);
     }

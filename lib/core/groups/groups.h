@@ -119,6 +119,7 @@ class Groups {
   void release(ClientId client, GroupId group);
   void prepare_hold(std::vector<Run>& runs);
   void prepare_turn(std::vector<Run>& runs, Effects& effects);
+  [[nodiscard]] bool goes_on(const Client& client, const QueuedSend& send) const;
   bool prepare_fragment(const Client& client, QueuedSend& send, std::vector<Run>& runs);
   [[nodiscard]] Run run_of(const Client& client, const QueuedSend& send) const;
   void prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Effects& effects);

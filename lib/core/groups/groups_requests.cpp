@@ -299,13 +299,18 @@ void Groups::prepare_turn(std::vector<Run>& runs, Effects& effects) {
   }
 }
 
+/// What has begun goes on to the end, whatever becomes of the group's view: the place of the last fragment decides, at all
+/// daemons alike. Only a member that was dismissed (T2) must not go on with what the flush before its leave has closed (G4).
+bool Groups::goes_on(const Client& client, const QueuedSend& send) const {
+  const bool may = send.service == Service::total || client.groups.contains(send.group);
+  return send.bound > 0 && table_.find(send.group) != nullptr && may;
+}
+
 /// One fragment a turn, so that a large message does not stand in the way of other clients. False: it is none, or it cannot go
-/// on, or only its last fragment is left, which takes it from the queue. What has begun goes on to the end, whatever becomes of
-/// the group's view: the place of the last fragment decides, at all daemons alike.
+/// on, or only its last fragment is left, which takes it from the queue.
 bool Groups::prepare_fragment(const Client& client, QueuedSend& send, std::vector<Run>& runs) {
   const auto left = send.piece.body.size() - send.bound;
-  if (!send.piece.large || left <= limits_.max_run_bytes || (send.bound == 0 && refusal(client, send)) ||
-      (send.bound > 0 && table_.find(send.group) == nullptr)) {
+  if (!send.piece.large || left <= limits_.max_run_bytes || !(send.bound > 0 ? goes_on(client, send) : !refusal(client, send))) {
     return false;
   }
   address(send);
@@ -332,8 +337,7 @@ Run Groups::run_of(const Client& client, const QueuedSend& send) const {
 }
 
 void Groups::prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Effects& effects) {
-  const bool goes_on = send.bound > 0 && table_.find(send.group) != nullptr;
-  if (const auto why = goes_on ? std::nullopt : refusal(client, send); why) {
+  if (const auto why = goes_on(client, send) ? std::nullopt : refusal(client, send); why) {
     OwnRun never_bound;
     never_bound.client = client.id;
     never_bound.request = send.request;

@@ -7,6 +7,7 @@ namespace vsync::core {
 std::optional<Slice> Reassembly::add(const Pid& sender, const Run& fragment) {
   const Key key{sender, fragment.client, fragment.group};
   auto& partial = partial_[key];
+  partial.service = fragment.service;
   partial.size += fragment.body.size();
   if (partial.size > max_message_) {
     partial.pieces.clear();

@@ -19,6 +19,13 @@ class Reassembly {
   std::optional<Slice> add(const Pid& sender, const Run& fragment);
   /// V11: everybody drops the beginnings of messages whose rest is not in the cut.
   void clear() { partial_.clear(); }
+  /// G4: who left without having been asked sends no more in the group view: what it began there ends nowhere. Totals go on.
+  void left(const Pid& sender, ClientId client, GroupId group) {
+    const auto it = partial_.find(Key{sender, client, group});
+    if (it != partial_.end() && it->second.service != Service::total) {
+      partial_.erase(it);
+    }
+  }
   /// The group is gone: what was on its way to it ends nowhere.
   void forget(GroupId group) {
     std::erase_if(partial_, [&](const auto& entry) { return std::get<GroupId>(entry.first) == group; });
@@ -27,6 +34,7 @@ class Reassembly {
 
  private:
   struct Partial {
+    Service service = Service::total;
     std::vector<Slice> pieces;
     std::size_t size = 0;  // bytes of all pieces so far, kept or not
   };

@@ -232,6 +232,34 @@ TEST_CASE("a joiner for which too much waits is dismissed, and costs nothing mor
   CHECK(cluster[1].groups.views().front()->members.size() == 1);
 }
 
+TEST_CASE("G4: a joiner that is dismissed does not go on with the large message that it had begun") {
+  Pair pair;
+  auto& cluster = pair.cluster;
+  cluster[2].send(kSecond, "g", Service::fifo, {std::string(500, 'f')}, 40);
+  cluster.bind_one(cluster[2]);
+  for (RequestId i = 0; i < 10; ++i) {
+    cluster[1].send(kFirst, "g", Service::total, {std::string(50, 'x')}, 20 + i);
+    cluster.bind_one(cluster[1]);
+  }
+  cluster.deliver_all(cluster[1]);
+  cluster.deliver_all(cluster[2]);
+  CHECK(cluster[1].groups.table_hash() != Hasher{}.add(cluster[1].groups.save_table()).value());
+  cluster.bind_one(cluster[2]);  // it leaves
+  cluster.deliver_all(cluster[1]);
+  cluster.deliver_all(cluster[2]);
+  cluster.settle();
+  const auto effects = cluster[2].take();
+  CHECK(only<ClientDismissed>(effects).name == "g");
+  const auto outcome = only<SendOutcome>(effects);
+  CHECK(outcome.request == 40);
+  CHECK(outcome.outcome == Outcome::not_delivered);
+  CHECK(outcome.code == "not_member");
+  for (const auto& message : all<DeliverMessages>(cluster[1].take())) {
+    CHECK(message.service == Service::total);
+  }
+  CHECK(cluster[1].groups.table_hash() == Hasher{}.add(cluster[1].groups.save_table()).value());  // no beginning is kept
+}
+
 TEST_CASE("a member that is about to be dismissed hears of no view in between") {
   Pair pair;
   auto& [cluster, asked] = pair;
