@@ -108,6 +108,7 @@ void World::KeeperHome::report(const std::string& group, const std::string& what
 }
 
 void World::KeeperHome::failed(const std::string& why) {
+  world.say(process.host, "stops: " + why);
   world.fatal_.push_back(to_string(process.pid) + ": " + why);
 }
 
