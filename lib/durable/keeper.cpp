@@ -118,14 +118,7 @@ void Keeper::drop(Kept& kept, core::ClientId client) {
   if (kept.making && kept.making->client == client) {
     kept.making.reset();
   }
-  if (kept.restore && std::erase(kept.restore->clients, client) > 0) {
-    kept.restore->unread.erase(client);
-    if (kept.restore->clients.empty()) {
-      drop_restore(kept);
-    } else {
-      pump(kept.name, kept.restore->token);
-    }
-  }
+  forget(kept, client);
 }
 
 void Keeper::apply(const core::GroupViewInstalled& effect) {
@@ -150,6 +143,7 @@ void Keeper::apply(const core::GroupViewInstalled& effect) {
 
 void Keeper::over() {
   for (auto& [name, kept] : groups_) {
+    kept.waiting.clear();
     drop_restore(kept);
     kept.giving.reset();
     kept.making.reset();
@@ -222,6 +216,7 @@ void Keeper::apply(core::HistoryRequested& effect) {
     return;
   }
   if (kept->restore && kept->restore->staged) {
+    kept->waiting.clear();
     drop_restore(*kept);  // that transfer is over, and what is read now is the disk as it was offered
   }
   auto& giving = kept->giving.emplace();

@@ -134,6 +134,7 @@ class Keeper {
     std::deque<core::ClientJoin> parked;
     std::optional<Giving> giving;
     std::optional<Restore> restore;
+    std::deque<core::StateArrived> waiting;  ///< of the next transfer, until the clients of `restore` are known to have the state
     std::optional<Making> making;
   };
 
@@ -156,6 +157,9 @@ class Keeper {
   void read_own(Kept& kept);
   bool abandon(Kept& kept, const std::string& why);
   void drop_restore(Kept& kept);
+  void forget(Kept& kept, core::ClientId client);
+  [[nodiscard]] static bool occupied(const Kept& kept, std::uint64_t token);
+  void next_restore(Kept& kept);
   // ---- checkpoints
   void check_due(Kept& kept, bool view);
   void dismiss(Kept& kept, const std::string& why);

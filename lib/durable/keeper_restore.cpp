@@ -12,6 +12,16 @@ void Keeper::apply(core::StateArrived& effect) {
     return;
   }
   if (effect.offset == 0) {
+    kept->waiting.clear();
+    for (const auto client : effect.clients) {  // what it got before is void, or it would not get this
+      forget(*kept, client);
+    }
+  }
+  if (occupied(*kept, effect.token)) {
+    kept->waiting.push_back(std::move(effect));
+    return;
+  }
+  if (effect.offset == 0) {
     drop_restore(*kept);
     kept->restore.emplace();
     kept->restore->token = effect.token;
@@ -26,6 +36,34 @@ void Keeper::apply(core::StateArrived& effect) {
   restore.arrived = effect.offset + restore.pieces.back().size() + (effect.last ? 1 : 0);
   restore.untold = true;
   pump(effect.group, effect.token);
+}
+
+/// Has an earlier transfer come to its end, and is not adopted yet? The core goes on with both; the disk takes them one by one.
+bool Keeper::occupied(const Kept& kept, std::uint64_t token) {
+  return kept.restore && kept.restore->token != token && kept.restore->last;
+}
+
+void Keeper::next_restore(Kept& kept) {
+  for (auto& piece : std::exchange(kept.waiting, {})) {
+    apply(piece);
+  }
+}
+
+/// It gets nothing more of the transfer under way.
+void Keeper::forget(Kept& kept, core::ClientId client) {
+  for (auto& piece : kept.waiting) {
+    std::erase(piece.clients, client);
+  }
+  std::erase_if(kept.waiting, [](const auto& piece) { return piece.clients.empty(); });
+  if (kept.restore && std::erase(kept.restore->clients, client) > 0) {
+    kept.restore->unread.erase(client);
+    if (kept.restore->clients.empty()) {
+      drop_restore(kept);
+      next_restore(kept);
+    } else {
+      pump(kept.name, kept.restore->token);
+    }
+  }
 }
 
 void Keeper::read(core::ClientId client) {
@@ -201,6 +239,7 @@ void Keeper::no_checkpoint(Kept& kept) {
 bool Keeper::abandon(Kept& kept, const std::string& why) {
   home_.report(kept.name, "the state that another member gave is refused: " + why);
   drop_restore(kept);
+  next_restore(kept);
   return false;
 }
 
@@ -235,6 +274,7 @@ void Keeper::apply(const core::HistoryAdopted& effect) {
     kept->joining.reset();
   }
   next_join(*kept);
+  next_restore(*kept);
 }
 
 }  // namespace vsync::durable

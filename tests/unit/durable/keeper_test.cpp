@@ -106,29 +106,40 @@ class Node final : public Keeper::Home {
 };
 
 /// The history goes from disk to disk, with the core between them left out. Returns how many bytes went.
-std::uint64_t transfer(Node& from, Node& to, const KeptHistory& end, const KeptHistory& known, std::uint64_t token) {
+std::uint64_t send(Node& from, Node& to, const KeptHistory& end, const KeptHistory& known, std::uint64_t token,
+                   ClientId client = kClient) {
   core::HistoryRequested asked{kClient, "g", token, 1 << 20U, 100, end, {known.position}};
   from.keeper->apply(asked);
-  const auto before = to.restored_at.size();
   std::uint64_t offset = 0;
   for (bool last = false; !last;) {
     auto piece = from.wait<core::ClientState>();
     REQUIRE_FALSE(piece.refused);
     last = piece.last;
-    core::StateArrived arrived{{kClient}, "g", token, offset, piece.last, false, piece.body, true};
+    core::StateArrived arrived{{client}, "g", token, offset, piece.last, false, piece.body, true};
     offset += piece.body.size();
     to.keeper->apply(arrived);
     CHECK(from.keeper->answered(kClient, piece.request, false));
   }
-  REQUIRE(io::run_until(to.disk.io, [&] {
-    to.keeper->read(kClient);
-    return to.restored_at.size() > before;
-  }));
   return offset;
 }
 
-void adopt(Node& node, std::uint64_t token) {
-  node.keeper->apply(core::HistoryAdopted{"g", token, {kClient}});
+/// The client has all that was sent.
+void wait_restored(Node& node, std::size_t times, ClientId client = kClient) {
+  REQUIRE(io::run_until(node.disk.io, [&] {
+    node.keeper->read(client);
+    return node.restored_at.size() >= times;
+  }));
+}
+
+std::uint64_t transfer(Node& from, Node& to, const KeptHistory& end, const KeptHistory& known, std::uint64_t token) {
+  const auto before = to.restored_at.size();
+  const auto bytes = send(from, to, end, known, token);
+  wait_restored(to, before + 1);
+  return bytes;
+}
+
+void adopt(Node& node, std::uint64_t token, ClientId client = kClient) {
+  node.keeper->apply(core::HistoryAdopted{"g", token, {client}});
   core::GroupView view;
   node.install(view);
 }
@@ -205,6 +216,47 @@ TEST_CASE("K3 the disk is changed only when all know that its member has the sta
   joiner.rest();
   joiner.restart();
   CHECK(joiner.offered() == history(5, 3));
+}
+
+TEST_CASE("K3 two members of one node get the state one after the other") {
+  constexpr ClientId kOther = 11;
+  Node donor;
+  begin(donor, 5, 0);
+  donor.deliver(5, 1);
+
+  for (const bool first_leaves : {false, true}) {
+    Node joiner;
+    transfer(donor, joiner, history(5, 1), joiner.offered(), 6);
+    joiner.client.clear();
+    send(donor, joiner, history(5, 1), {}, 7, kOther);
+    CHECK(joiner.client.empty());  // the disk is busy until all know that the first one has the state
+    if (first_leaves) {
+      joiner.keeper->dismissed(kClient, "g");
+    } else {
+      adopt(joiner, 6);
+    }
+    wait_restored(joiner, 2, kOther);
+    CHECK(joiner.client == " 5.1");
+    adopt(joiner, 7, kOther);
+    CHECK(joiner.failures.empty());
+    joiner.deliver(5, 2);
+    joiner.rest();
+    CHECK(joiner.disk.all() == " 5.1 5.2");
+  }
+}
+
+TEST_CASE("K3 a member whose transfer begins anew waits for nobody") {
+  Node donor;
+  begin(donor, 5, 0);
+  donor.deliver(5, 1);
+  Node joiner;
+  transfer(donor, joiner, history(5, 1), joiner.offered(), 6);
+  donor.deliver(5, 2);
+  transfer(donor, joiner, history(5, 2), {}, 7);  // the group began anew: the first one is void
+  adopt(joiner, 7);
+  CHECK(joiner.failures.empty());
+  joiner.rest();
+  CHECK(joiner.disk.all() == " 5.1 5.2");
 }
 
 TEST_CASE("K3 what the own disk has is not sent again") {

@@ -14,7 +14,9 @@ TEST_CASE("integers are numbers, names are kept, absent messages are absent") {
   reply.mutable_send()->set_outcome("delivered");
   reply.mutable_send()->set_view(5);
   reply.mutable_send()->set_position(18446744073709551615U);
-  CHECK(to_json(reply) == R"({"id":7,"send":{"outcome":"delivered","view":5,"position":18446744073709551615,"code":"","index":0,"durable":false}})");
+  CHECK(
+      to_json(reply) ==
+      R"({"id":7,"send":{"outcome":"delivered","view":5,"position":18446744073709551615,"code":"","index":0,"durable":false}})");
   CHECK(to_json(pb::Done{}) == "{}");
 }
 
