@@ -126,6 +126,7 @@ class Run {
   void converge();
   void bring_back(bool all);
   bool settle(Duration limit);
+  [[nodiscard]] std::size_t messages_sent() const;
   [[nodiscard]] bool has_holder(const View& last) const;
   void judge();
   void count_views();
@@ -249,6 +250,12 @@ void Run::converge() {
   for (int i = 0; done && i < 50 && !workload_.leaders_without_lease().empty(); ++i) {
     advance(milliseconds(100));
   }
+  // Members get the state of a durable group one after the other, and disks are slow: their daemons still have something to say.
+  auto sent = SIZE_MAX;
+  for (int i = 0; done && i < 60 && sent != messages_sent(); ++i) {
+    sent = messages_sent();
+    advance(seconds(1));
+  }
   const auto last = last_decided(world_);
   if (done) {
     result_.end = RunEnd::converged;
@@ -272,6 +279,12 @@ void Run::converge() {
         "L1 convergence",
         std::to_string(plan_.nodes) + " machines have no last view after healing, the last decided one is " + decided);
   }
+}
+
+std::size_t Run::messages_sent() const {
+  const auto& records = world_.records();
+  return static_cast<std::size_t>(std::count_if(records.begin(), records.end(),
+                                                [](const auto& record) { return check::get<trace::Send>(record) != nullptr; }));
 }
 
 void Run::count_views() {
