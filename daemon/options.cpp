@@ -245,6 +245,11 @@ Result<engine::Options> make_options(const Settings& settings) {
     return fail("client-backlog (" + settings.text("client-backlog") + ") must hold the largest message: max-message is " +
                 settings.text("max-message"));
   }
+  options.durable_limit = *parse_size(settings.text("durable-limit"));
+  if (options.durable_limit < options.limits.max_message) {
+    return fail("durable-limit (" + settings.text("durable-limit") + ") must hold the largest message: max-message is " +
+                settings.text("max-message"));
+  }
   if (options.limits.max_message > core::kLargestMessage) {
     return fail("max-message: '" + settings.text("max-message") + "' is more than the 64MiB that every daemon delivers");
   }

@@ -177,6 +177,10 @@ constexpr std::array kDefinitions{
     Definition{"client-limit-messages", "", Kind::value, "1000000", messages,
                "messages that wait for one client before it is disconnected"},
     Definition{"max-message", "", Kind::value, "64MiB", size, "largest message taken from clients; up to 64MiB"},
+    Definition{
+        "durable-limit", "", Kind::value, "256MiB", size,
+        "bytes of messages on the disk, for each durable group, before a checkpoint is asked for at once; at twice as much "
+        "members that give none are dropped out of the group"},
     Definition{"log-level", "", Kind::list, "info", level, "[SUBSYSTEM=]LEVEL; may be repeated"},
     Definition{"log-file", "", Kind::list, "", any, "also log to this file; may be repeated"},
     Definition{"event-log", "", Kind::list, "", any,

@@ -334,10 +334,20 @@ void Keeper::check_due(Kept& kept, bool view) {
                  "its messages take more than " + std::to_string(limits_.log_bytes) + " bytes of disk: needs a checkpoint");
   }
   if (kept.contents.log_bytes > 2 * limits_.log_bytes && !kept.following.empty()) {
-    return dismiss(kept, "no member gives a checkpoint, and the disk may not be filled");
+    return fill_no_more(kept);
   }
   if (enough || old || large || (view && policy.at_views && kept.since_checkpoint > 0)) {
     make_checkpoint(kept);
+  }
+}
+
+/// Who was asked, also one that has only just come, has its time to answer.
+void Keeper::fill_no_more(Kept& kept) {
+  if (!kept.last_chance) {
+    kept.last_chance = make_checkpoint(kept);
+  } else if (!kept.making || home_.now() - kept.making->since >= kPatience) {
+    kept.last_chance = false;
+    dismiss(kept, "no member gives a checkpoint, and the disk may not be filled");
   }
 }
 
@@ -408,7 +418,7 @@ bool Keeper::piece(core::ClientState& piece) {
     kept->contents.checkpoint = making.position;
     kept->contents.checkpoint_bytes = making.received;
     kept->contents.log_bytes = 0;
-    kept->over_limit = false;
+    kept->over_limit = kept->last_chance = false;
     kept->making.reset();
   }
   store_.checkpoint(kept->name, std::move(part), [this, done, alive = std::weak_ptr(alive_)](const Result<void>& result) {

@@ -129,6 +129,7 @@ class Keeper {
     std::uint64_t since_checkpoint = 0;  ///< messages
     core::Time checkpoint_at{};
     bool over_limit = false;                            ///< that was reported
+    bool last_chance = false;                           ///< a checkpoint was asked for at twice the limit
     std::map<core::ClientId, std::uint64_t> following;  ///< local members with the state, and what they were given last
     std::optional<std::pair<core::ClientId, core::RequestId>> joining;
     std::deque<core::ClientJoin> parked;
@@ -162,6 +163,7 @@ class Keeper {
   void next_restore(Kept& kept);
   // ---- checkpoints
   void check_due(Kept& kept, bool view);
+  void fill_no_more(Kept& kept);
   void dismiss(Kept& kept, const std::string& why);
   bool make_checkpoint(Kept& kept);
   [[nodiscard]] static bool being_read(const Kept& kept);

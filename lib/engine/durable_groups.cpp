@@ -15,8 +15,8 @@ io::KeptGroup kept(const durable::SqliteStore::Stored& stored) {
 }
 }  // namespace
 
-DurableGroups::DurableGroups(asio::io_context& io, std::string directory, Shell& shell)
-    : shell_(shell), store_(std::move(directory), io.get_executor()), keeper_(store_, *this), timer_(io) {
+DurableGroups::DurableGroups(asio::io_context& io, std::string directory, const durable::KeeperLimits& limits, Shell& shell)
+    : shell_(shell), store_(std::move(directory), io.get_executor()), keeper_(store_, *this, limits), timer_(io) {
   look_at_the_time();
 }
 

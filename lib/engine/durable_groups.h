@@ -35,7 +35,7 @@ class DurableGroups final : private durable::Keeper::Home {
     ~Shell() = default;
   };
 
-  DurableGroups(asio::io_context& io, std::string directory, Shell& shell);
+  DurableGroups(asio::io_context& io, std::string directory, const durable::KeeperLimits& limits, Shell& shell);
 
   [[nodiscard]] durable::Keeper& keeper() { return keeper_; }
   /// Of all groups on the disk.

@@ -96,7 +96,8 @@ Result<void> Engine::open() {
     return tl::unexpected(control.error());
   }
   control_ = std::move(*control);
-  durable_.reset(new DurableGroups(io_, options_.state_dir + "/groups", *this));  // only we know that we are its shell
+  durable_.reset(  // only we know that we are its shell
+      new DurableGroups(io_, options_.state_dir + "/groups", {.log_bytes = options_.durable_limit}, *this));
 
   auto node = options_.node;
   if (node == 0 && (options_.bootstrap || options_.found_if_alone)) {

@@ -47,9 +47,10 @@ struct Options {
   core::NodeId highest_configured_node = 0;  ///< lines of the hosts file: ids given at a join are above
   core::ColdStart cold_start = core::ColdStart::wait_all;
   bool bootstrap = false;
-  bool witness = false;         ///< B4: a voter that is no member
-  bool found_if_alone = false;  ///< first line of the hosts file
-  core::Duration busy_poll{};   ///< time without traffic before the event loop sleeps
+  bool witness = false;                                     ///< B4: a voter that is no member
+  bool found_if_alone = false;                              ///< first line of the hosts file
+  core::Duration busy_poll{};                               ///< time without traffic before the event loop sleeps
+  std::uint64_t durable_limit = std::uint64_t{256} << 20U;  ///< KeeperLimits::log_bytes
   std::vector<EventLogOptions> event_logs;
   Faults faults;
 };

@@ -19,7 +19,7 @@ class Member(Client):
 
     def __init__(self, daemon, name, group, **durable):
         self.texts, self.indices, self.arriving, self.restored_at = [], [], b"", None
-        self.begun_with, self.durable_index, self.group, self.gives = 0, 0, group, True
+        self.begun_with, self.durable_index, self.group, self.refuses = 0, 0, group, False
         super().__init__(daemon.socket, name)
         self.joining = self.post("join", {"group": group, "member_name": name, "durable": {"disks": DISKS, **durable}})
 
@@ -46,7 +46,9 @@ class Member(Client):
             self.restored_at = int(body.get("index", 0))
         elif kind == "durable":
             self.durable_index = int(body["index"])
-        elif kind == "state_request" and self.gives:
+        elif kind == "state_request" and self.refuses:
+            self.post("state", {"group": self.group, "token": body["token"], "refuse": True})
+        elif kind == "state_request":
             threading.Thread(target=self.give, args=(body, "".join(t + "\n" for t in self.texts).encode()), daemon=True).start()
 
     def give(self, asked, state):
@@ -73,7 +75,10 @@ class Member(Client):
 
 class Durable(unittest.TestCase):
     def setUp(self):
-        self.cluster = Cluster()
+        self.found()
+
+    def found(self, *settings):
+        self.cluster = Cluster(settings=list(settings))
         self.addCleanup(self.cluster.close)
         self.cluster.found(3)
 
@@ -254,6 +259,19 @@ class Durable(unittest.TestCase):
         self.store(1).with_name(self.store(1).name + "-wal").unlink(missing_ok=True)
         self.assertEqual(asked("verify", "kept").returncode, 1)
         self.assertIn("cannot be read", asked("list").stdout)
+
+    def test_the_disk_of_a_member_that_gives_no_checkpoint_is_not_filled(self):
+        self.found("--max-message", "64KiB", "--durable-limit", "100KiB")
+        members = self.members()
+        members[3].refuses = True
+        texts = [f"message {i} {'x' * 10000}" for i in range(30)]
+        for text in texts:
+            members[1].keep(text)
+        members[3].event("excluded", lambda event: event["group"] == "kept")
+        self.assert_history(members[2], texts)
+        for node in (1, 2):
+            self.assertNotIn("checkpoint none", vsyncctl(self.cluster[node], "checkpoint", "list").stdout)
+        self.assertIn("checkpoint none, no member here", vsyncctl(self.cluster[3], "checkpoint", "list").stdout)
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can mount a small file system")
     def test_a_full_disk_stops_its_daemon_and_nothing_durable_is_lost(self):

@@ -259,6 +259,8 @@ TEST_CASE("what waits for all clients") {
   CHECK(options_of({}).control.limits.max_backlog == std::size_t{256} << 20U);
   CHECK(options_of({"--client-backlog", "5MiB", "--max-message", "4MiB"}).control.limits.max_backlog == std::size_t{5} << 20U);
   CHECK(why_refused({"--client-backlog", "1MiB"}).find("max-message is 64MiB") != std::string::npos);
+  CHECK(options_of({"--durable-limit", "64MiB"}).durable_limit == std::size_t{64} << 20U);
+  CHECK(why_refused({"--durable-limit", "1MiB"}).find("max-message is 64MiB") != std::string::npos);
   CHECK(why_refused({"--max-message", "65MiB"}).find("more than the 64MiB") != std::string::npos);
 }
 
