@@ -246,15 +246,15 @@ void Run::converge() {
     bring_back(true);  // a total failure of the holders needs all of them (B2, wait_all)
     done = settle(limit * 2);
   }
-  // A lease of few heartbeats lapses when some of them are lost or late; it must come back.
-  for (int i = 0; done && i < 50 && !workload_.leaders_without_lease().empty(); ++i) {
-    advance(milliseconds(100));
-  }
   // Members get the state of a durable group one after the other, and disks are slow: their daemons still have something to say.
   auto sent = SIZE_MAX;
   for (int i = 0; done && i < 60 && sent != messages_sent(); ++i) {
     sent = messages_sent();
     advance(seconds(1));
+  }
+  // A lease of few heartbeats lapses when some of them are lost or late; it must come back.
+  for (int i = 0; done && i < 50 && !workload_.leaders_without_lease().empty(); ++i) {
+    advance(milliseconds(100));
   }
   const auto last = last_decided(world_);
   if (done) {
