@@ -14,8 +14,7 @@ namespace {
 constexpr core::RequestId kOurs = core::RequestId{1} << 63U;
 /// Names a checkpoint where a transfer has the token of a group view.
 constexpr std::uint64_t kCheckpoint = std::uint64_t{1} << 63U;
-constexpr std::uint64_t kGone = std::numeric_limits<std::uint64_t>::max();  ///< no index: this client is given nothing more
-constexpr core::Duration kPatience = std::chrono::seconds(30);              ///< with a client that was asked for its state
+constexpr core::Duration kPatience = std::chrono::seconds(30);  ///< with a client that was asked for its state
 
 bool contains(const std::vector<core::ClientId>& clients, core::ClientId client) {
   return std::find(clients.begin(), clients.end(), client) != clients.end();
@@ -92,8 +91,15 @@ void Keeper::gone(core::ClientId client) {
     if (const auto follower = kept.following.find(client); follower != kept.following.end()) {
       follower->second = kGone;  // the group takes our disk for one that follows until its departure is delivered
     }
-    drop(kept, client);
-    joined_or_not(kept, client);
+    stop_making(kept, client);
+    if (kept.restore && kept.restore->told_last && std::erase(kept.restore->clients, client) > 0) {
+      kept.restore->gone.push_back(client);  // likewise: the core may call it adopted before it hears of this
+      kept.restore->unread.erase(client);
+      pump(name, kept.restore->token);
+    } else {
+      forget(kept, client);
+      joined_or_not(kept, client);
+    }
   }
 }
 
@@ -110,15 +116,14 @@ void Keeper::left(Kept& kept, core::ClientId client) {
   if (kept.giving && kept.giving->client == client) {
     kept.giving.reset();
   }
-  drop(kept, client);
+  stop_making(kept, client);
+  forget(kept, client);
 }
 
-/// It gets and gives nothing any more.
-void Keeper::drop(Kept& kept, core::ClientId client) {
+void Keeper::stop_making(Kept& kept, core::ClientId client) {
   if (kept.making && kept.making->client == client) {
     kept.making.reset();
   }
-  forget(kept, client);
 }
 
 void Keeper::apply(const core::GroupViewInstalled& effect) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -96,6 +97,9 @@ class Keeper {
   [[nodiscard]] bool knows(const std::string& group) const { return groups_.contains(group); }
 
  private:
+  static constexpr std::uint64_t kGone =
+      std::numeric_limits<std::uint64_t>::max();  ///< no index: this client is given nothing more
+
   /// The history on its way to other disks.
   struct Giving {
     core::ClientId client = 0;
@@ -141,7 +145,7 @@ class Keeper {
 
   void next_join(Kept& kept);
   void left(Kept& kept, core::ClientId client);
-  void drop(Kept& kept, core::ClientId client);
+  static void stop_making(Kept& kept, core::ClientId client);
   void joined_or_not(Kept& kept, core::ClientId client);
   [[nodiscard]] Store::Done when_synced(const Kept& kept);
   [[nodiscard]] core::RequestId own_request();

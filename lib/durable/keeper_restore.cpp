@@ -55,9 +55,9 @@ void Keeper::forget(Kept& kept, core::ClientId client) {
     std::erase(piece.clients, client);
   }
   std::erase_if(kept.waiting, [](const auto& piece) { return piece.clients.empty(); });
-  if (kept.restore && std::erase(kept.restore->clients, client) > 0) {
+  if (kept.restore && std::erase(kept.restore->clients, client) + std::erase(kept.restore->gone, client) > 0) {
     kept.restore->unread.erase(client);
-    if (kept.restore->clients.empty()) {
+    if (kept.restore->clients.empty() && kept.restore->gone.empty()) {
       drop_restore(kept);
       next_restore(kept);
     } else {
@@ -266,7 +266,8 @@ void Keeper::apply(const core::HistoryAdopted& effect) {
     store_.commit(kept->name, end, when_synced(*kept));
   }
   for (const auto client : effect.clients) {
-    kept->following[client] = end.position.index;
+    const auto& gone = kept->restore->gone;
+    kept->following[client] = std::count(gone.begin(), gone.end(), client) > 0 ? kGone : end.position.index;
   }
   kept->restore.reset();
   kept->checkpoint_at = home_.now();

@@ -35,6 +35,7 @@ struct Restore {
   bool began = false;          ///< they have a checkpoint, or know that there is none
   std::uint64_t given = 0;     ///< index of the last message that they have
   std::set<core::ClientId> unread;
+  std::vector<core::ClientId> gone;  ///< had all of it; until their departure is delivered the group takes them for members
 };
 
 }  // namespace vsync::durable

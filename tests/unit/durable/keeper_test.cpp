@@ -72,6 +72,7 @@ class Node final : public Keeper::Home {
     core::ClientState piece{kClient, 5, "g", asked().back().token, true, false, Slice::copy_of(state)};
     REQUIRE(keeper->piece(piece));
   }
+  [[nodiscard]] core::Pid self() const override { return {1, 1, 0}; }
   /// What the client has: the state in brackets, then the messages.
   std::string client;
   std::vector<HistoryPosition> restored_at;
@@ -99,7 +100,6 @@ class Node final : public Keeper::Home {
   }
   void report(const std::string&, const std::string& what) override { reports.push_back(what); }
   void failed(const std::string& why) override { failures.push_back(why); }
-  [[nodiscard]] core::Pid self() const override { return {1, 1, 0}; }
   [[nodiscard]] core::Time now() const override { return clock; }
 
   KeeperLimits limits_;
@@ -257,6 +257,28 @@ TEST_CASE("K3 a member whose transfer begins anew waits for nobody") {
   CHECK(joiner.failures.empty());
   joiner.rest();
   CHECK(joiner.disk.all() == " 5.1 5.2");
+}
+
+TEST_CASE("K3 a member that is gone may be called adopted before the core hears of it") {
+  Node donor;
+  begin(donor, 5, 0);
+  donor.deliver(5, 1);
+  for (const bool adopted : {true, false}) {
+    Node joiner;
+    transfer(donor, joiner, history(5, 1), joiner.offered(), 6);
+    joiner.keeper->gone(kClient);
+    if (adopted) {
+      adopt(joiner, 6);
+      joiner.deliver(5, 2);  // until its departure is delivered the group counts on this disk
+    }
+    core::GroupView view;
+    view.left = {{{joiner.self(), kClient, ""}, core::LeaveReason::crashed}};
+    joiner.install(view);
+    joiner.deliver(5, 3);
+    CHECK(joiner.failures.empty());
+    joiner.rest();
+    CHECK(joiner.disk.all() == (adopted ? " 5.1 5.2" : ""));
+  }
 }
 
 TEST_CASE("K3 what the own disk has is not sent again") {
