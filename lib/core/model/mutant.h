@@ -51,6 +51,7 @@ namespace vsync::core {
   X(hold_lost_at_join, "G10: a joiner is not told which groups are held")                              \
   X(release_ignored, "G10: a member that reads again does not release its group")                      \
   X(fragments_survive, "V11: partial fragments are kept across a view change")                         \
+  X(alone_for_ever, "B2: a member without quorum does not look for those who went on without it")      \
   X(large_goes_on, "V11: a large message goes on in the next view where it stopped in the old one")    \
   X(resume_from_zero, "R9: LINKUP re-sends from the wrong place")                                      \
   X(persist_barrier, "P1: PROMISE leaves before the promise is durable")                               \

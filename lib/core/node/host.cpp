@@ -26,7 +26,15 @@ void Node::Impl::send(const Pid& to, FramePtr frame) {
 }
 
 void Node::Impl::want_links(std::vector<Member> peers, bool seek) {
-  emit(WantLinks{std::move(peers), seek});
+  peers_wanted_ = std::move(peers);
+  seeking_ = seek;
+  tell_wanted_links();
+}
+
+/// A member that stands alone has nobody else to hear from that the cluster went on without it, after a cold start.
+void Node::Impl::tell_wanted_links() {
+  const bool alone = current_view() && !has_quorum_ && !mutant(Mutant::alone_for_ever);
+  emit(WantLinks{peers_wanted_, seeking_ || alone});
 }
 
 void Node::Impl::persist(std::uint64_t token, AcceptorRecord record) {

@@ -116,6 +116,7 @@ class Node::Impl final : public MembershipHost {
   [[nodiscard]] bool is_member() const { return membership_.role() == Role::member || membership_.role() == Role::wedged; }
   /// Installed as member, or voted in as witness; null otherwise.
   [[nodiscard]] ViewPtr current_view() const;
+  void tell_wanted_links();
   [[nodiscard]] MemberStatus member_status(const Member& member, Rank rank, Time now) const;
   [[nodiscard]] bool refused_by_witness(const Waiting& who);
   [[nodiscard]] Rank rank() const { return *membership_.view()->rank_of(config_.self.pid); }
@@ -141,6 +142,8 @@ class Node::Impl final : public MembershipHost {
   std::uint64_t table_hash_ = 0;
   bool over_ = false;  ///< this incarnation has ended: excluded, left, refused or failed
   bool has_quorum_ = false;
+  std::vector<Member> peers_wanted_;
+  bool seeking_ = false;
   Contact contact_;
   Time leads_from_ = kNever;  ///< F10, for the leader of the daemon view: not before
   std::optional<Waiting> joining_;

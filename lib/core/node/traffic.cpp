@@ -317,6 +317,7 @@ void Node::Impl::check_quorum() {
   if (has != has_quorum_) {
     has_quorum_ = has;
     emit(QuorumChanged{has});
+    tell_wanted_links();
   }
 }
 
