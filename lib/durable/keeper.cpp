@@ -91,7 +91,7 @@ void Keeper::gone(core::ClientId client) {
     if (const auto follower = kept.following.find(client); follower != kept.following.end()) {
       follower->second = kGone;  // the group takes our disk for one that follows until its departure is delivered
     }
-    stop_making(kept, client);
+    let_go(kept, client);
     if (kept.restore && kept.restore->told_last && std::erase(kept.restore->clients, client) > 0) {
       kept.restore->gone.push_back(client);  // likewise: the core may call it adopted before it hears of this
       kept.restore->unread.erase(client);
@@ -116,13 +116,16 @@ void Keeper::left(Kept& kept, core::ClientId client) {
   if (kept.giving && kept.giving->client == client) {
     kept.giving.reset();
   }
-  stop_making(kept, client);
+  let_go(kept, client);
   forget(kept, client);
 }
 
-void Keeper::stop_making(Kept& kept, core::ClientId client) {
+void Keeper::let_go(Kept& kept, core::ClientId client) {
   if (kept.making && kept.making->client == client) {
     kept.making.reset();
+  }
+  if (kept.holder == client) {
+    kept.holder.reset();  // who leaves holds nobody (G10)
   }
 }
 
@@ -152,6 +155,7 @@ void Keeper::over() {
     drop_restore(kept);
     kept.giving.reset();
     kept.making.reset();
+    kept.holder.reset();
     kept.following.clear();
     kept.joining.reset();
     for (const auto& join : std::exchange(kept.parked, {})) {
@@ -186,23 +190,42 @@ void Keeper::apply(const core::DeliverMessages& effect) {
   if (mutant(core::Mutant::durable_before_sync)) {
     home_.input(core::HistorySynced{kept->name, mine.position});
   }
-  store_.append(kept->name, std::move(messages), when_synced(*kept));
+  const auto bytes = messages.body.size();
+  kept->unwritten += bytes;
+  store_.append(kept->name, std::move(messages), when_synced(*kept, bytes));
+  hold(*kept);
   check_due(*kept, false);
 }
 
-Store::Done Keeper::when_synced(const Kept& kept) {
-  return
-      [this, group = kept.name, position = kept.contents.kept.position, alive = std::weak_ptr(alive_)](const Result<void>& done) {
-        if (alive.expired()) {
-          return;
-        }
-        if (!done) {
-          return home_.failed("group " + group + ": " + done.error().message);
-        }
-        auto& synced = find(group)->synced;
-        synced = position;
-        home_.input(core::HistorySynced{group, position});
-      };
+/// K2: who sends to the group waits for a disk that does not keep up, as for a member (G10), and in the name of one.
+void Keeper::hold(Kept& kept) {
+  const bool slow = kept.unwritten > (kept.holder ? limits_.unwritten / 2 : limits_.unwritten);
+  if (slow == kept.holder.has_value()) {
+    return;
+  }
+  const auto member = std::ranges::find_if(kept.following, [](const auto& entry) { return entry.second != kGone; });
+  if (slow && member == kept.following.end()) {
+    return;
+  }
+  home_.input(core::ClientHold{slow ? member->first : *kept.holder, kept.id, slow, true});
+  kept.holder = slow ? std::optional(member->first) : std::nullopt;
+}
+
+Store::Done Keeper::when_synced(const Kept& kept, std::size_t bytes) {
+  return [this, group = kept.name, bytes, position = kept.contents.kept.position,
+          alive = std::weak_ptr(alive_)](const Result<void>& done) {
+    if (alive.expired()) {
+      return;
+    }
+    if (!done) {
+      return home_.failed("group " + group + ": " + done.error().message);
+    }
+    auto& self = *find(group);
+    self.synced = position;
+    self.unwritten -= bytes;
+    hold(self);
+    home_.input(core::HistorySynced{group, position});
+  };
 }
 
 // ---------------------------------------------------------------- giving

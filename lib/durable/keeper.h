@@ -28,6 +28,7 @@ struct CheckpointPolicy {
 
 struct KeeperLimits {
   std::uint64_t log_bytes = std::uint64_t{256} << 20U;  ///< of a group's messages: then a checkpoint is made, whatever the policy
+  std::size_t unwritten = std::size_t{64} << 20U;       ///< bytes that wait for the disk: then the senders of the group wait too
   std::size_t window = std::size_t{512} << 10U;         ///< of a checkpoint that a client gives
   std::size_t piece = std::size_t{128} << 10U;
   std::size_t chunk = std::size_t{512} << 10U;  ///< of the own disk that is read before the clients have to read
@@ -132,6 +133,8 @@ class Keeper {
     CheckpointPolicy policy;
     std::uint64_t since_checkpoint = 0;  ///< messages
     core::Time checkpoint_at{};
+    std::size_t unwritten = 0;                          ///< bytes appended, and not on the disk yet
+    std::optional<core::ClientId> holder;               ///< in whose name the group is held for that
     bool over_limit = false;                            ///< that was reported
     bool last_chance = false;                           ///< a checkpoint was asked for at twice the limit
     std::map<core::ClientId, std::uint64_t> following;  ///< local members with the state, and what they were given last
@@ -145,9 +148,10 @@ class Keeper {
 
   void next_join(Kept& kept);
   void left(Kept& kept, core::ClientId client);
-  static void stop_making(Kept& kept, core::ClientId client);
+  static void let_go(Kept& kept, core::ClientId client);
   void joined_or_not(Kept& kept, core::ClientId client);
-  [[nodiscard]] Store::Done when_synced(const Kept& kept);
+  [[nodiscard]] Store::Done when_synced(const Kept& kept, std::size_t bytes = 0);
+  void hold(Kept& kept);
   [[nodiscard]] core::RequestId own_request();
   // ---- giving
   void give(Kept& kept);

@@ -14,7 +14,8 @@ void World::mount(Host& host, const std::shared_ptr<Process>& process) {
   };
   process->store = std::make_unique<DiskStore>(scheduler_, rng_,
                                                DiskStore::Disk{host.disk.histories, host.disk_stopped, host.disk_fails}, delay);
-  const durable::KeeperLimits limits{std::uint64_t{1} << 40U, setup_.limits.state_window, setup_.limits.max_run_bytes};
+  const durable::KeeperLimits limits{std::uint64_t{1} << 40U, 4 * setup_.limits.max_run_bytes, setup_.limits.state_window,
+                                     setup_.limits.max_run_bytes};
   process->keeper = std::make_unique<durable::Keeper>(*process->store, *process->home, limits);
 }
 

@@ -174,20 +174,20 @@ class Groups {
   OpenRequests open_requests_;
   Reassembly fragments_;
   StateTransfers transfers_;
-  std::set<Pid> daemons_;                           // of the daemon view
-  std::set<GroupId> flush_due_;                     // G4: GFLUSHED to bind, before anything else
-  std::deque<ClientHold> holds_due_;                // G10: to bind next
-  std::set<std::pair<ClientId, GroupId>> holding_;  // G10: own clients, as asked for
-  std::map<GroupId, Holders> told_holds_;           // G10: as the shell knows them
-  std::map<GroupId, std::vector<Held>> early_;      // of the next group view, until it is installed here
-  std::vector<OwnRun> prepared_;                    // what next() returned and bound() was not told yet
-  std::deque<OwnRun> bound_;                        // own runs, undelivered, in seq order
-  std::deque<OwnRun> unstable_;                     // own fifo and causal runs, delivered, in seq order
-  std::deque<OwnRun> undurable_;                    // K2: own runs, delivered, that wait for the disks
-  std::map<std::string, HistoryPosition> disk_;     // K2: what our disk has, by group
-  std::map<GroupId, HistoryPosition> synced_;       // K2: to be told
-  std::set<GroupId> telling_;                       // K2: one is under way
-  Seq stable_ = 0;                                  // own stream
+  std::set<Pid> daemons_;                                           // of the daemon view
+  std::set<GroupId> flush_due_;                                     // G4: GFLUSHED to bind, before anything else
+  std::deque<ClientHold> holds_due_;                                // G10: to bind next
+  std::map<std::pair<ClientId, GroupId>, std::set<bool>> holding_;  // G10: own clients, as asked for; true: for the disk (K2)
+  std::map<GroupId, Holders> told_holds_;                           // G10: as the shell knows them
+  std::map<GroupId, std::vector<Held>> early_;                      // of the next group view, until it is installed here
+  std::vector<OwnRun> prepared_;                                    // what next() returned and bound() was not told yet
+  std::deque<OwnRun> bound_;                                        // own runs, undelivered, in seq order
+  std::deque<OwnRun> unstable_;                                     // own fifo and causal runs, delivered, in seq order
+  std::deque<OwnRun> undurable_;                                    // K2: own runs, delivered, that wait for the disks
+  std::map<std::string, HistoryPosition> disk_;                     // K2: what our disk has, by group
+  std::map<GroupId, HistoryPosition> synced_;                       // K2: to be told
+  std::set<GroupId> telling_;                                       // K2: one is under way
+  Seq stable_ = 0;                                                  // own stream
   std::uint64_t ignored_ = 0;
 };
 

@@ -10,10 +10,18 @@ void Groups::request(ClientHold hold) {
   if (hold.held && queues_.alive(hold.client) == nullptr) {
     return;
   }
-  const bool changed =
-      hold.held ? holding_.insert({hold.client, hold.group}).second : holding_.erase({hold.client, hold.group}) > 0;
-  if (changed) {
+  auto& reasons = holding_[{hold.client, hold.group}];
+  const bool before = !reasons.empty();
+  if (hold.held) {
+    reasons.insert(hold.disk);
+  } else {
+    reasons.erase(hold.disk);
+  }
+  if (reasons.empty() == before) {
     holds_due_.push_back(hold);
+  }
+  if (reasons.empty()) {
+    holding_.erase({hold.client, hold.group});
   }
 }
 
@@ -21,6 +29,7 @@ void Groups::request(ClientHold hold) {
 void Groups::release(ClientId client, GroupId group) {
   if (!mutant(Mutant::hold_of_the_dead)) {
     request(ClientHold{client, group, false});
+    request(ClientHold{client, group, false, true});
   }
 }
 

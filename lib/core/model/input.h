@@ -147,6 +147,7 @@ struct ClientHold {
   ClientId client = 0;
   GroupId group = 0;
   bool held = false;
+  bool disk = false;  ///< K2: it is not the client that does not keep up but the disk of this node; both must release
 };
 
 struct ClientGone {

@@ -370,6 +370,30 @@ TEST_CASE("a damaged disk is set aside with a word to the operator, and offers n
   CHECK_THAT(node.reports[0], Catch::Contains("counts as lost"));
 }
 
+TEST_CASE("K2 senders wait for a disk that does not keep up") {
+  Node node({.unwritten = 1000});
+  begin(node, 5, 0);
+  node.rest();
+  std::uint64_t index = 0;
+  while (index < 9) {
+    node.deliver(5, ++index, std::string(100, 'x'));
+  }
+  CHECK(node.count<core::ClientHold>() == 0);
+  node.deliver(5, ++index, std::string(100, 'x'));
+  auto hold = node.wait<core::ClientHold>();
+  CHECK(hold.client == kClient);
+  CHECK(hold.group == kGroup);
+  CHECK(hold.disk);
+  CHECK(hold.held);
+  node.deliver(5, ++index, std::string(100, 'x'));
+  CHECK(node.count<core::ClientHold>() == 0);
+  hold = node.wait<core::ClientHold>();
+  CHECK_FALSE(hold.held);
+  CHECK(hold.disk);
+  node.rest();
+  CHECK(node.count<core::ClientHold>() == 0);
+}
+
 TEST_CASE("checkpoints are asked for as the policy says") {
   CheckpointPolicy policy;
   SECTION("after so many messages") {

@@ -105,6 +105,24 @@ TEST_CASE("K2 the answer waits for the disks, but not for what they do not get")
   CHECK(outcome.history == place);
 }
 
+TEST_CASE("G10 a group is held until both the client and the disk of its node keep up") {
+  auto cluster = kept_on(1);
+  cluster[2].send(kOther, "d", Service::total, {"one"});
+  cluster.settle();
+  const auto group = only<DeliverMessages>(cluster[1].take()).group;
+  const auto says = [&](bool held, bool disk) {
+    cluster[1].groups.request(ClientHold{kKeeper, group, held, disk});
+    cluster.settle();
+    const auto told = all<GroupHeld>(cluster[2].take());
+    return told.empty() ? std::string("nothing") : std::to_string(told.back().by.size());
+  };
+  cluster[2].take();
+  CHECK(says(true, true) == "1");
+  CHECK(says(true, false) == "nothing");
+  CHECK(says(false, true) == "nothing");
+  CHECK(says(false, false) == "0");
+}
+
 TEST_CASE("K1 to K3 stand in the group table, also when the group is held") {
   auto cluster = kept_on(1);
   send(cluster, "d", {}, true);
