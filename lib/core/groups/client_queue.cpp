@@ -20,6 +20,14 @@ std::size_t messages_in(const Queued& queued) {
   return send != nullptr ? send->piece.count : 0;
 }
 
+/// Of the groups that a send is for, as far as there are such groups.
+template <typename Test>
+bool any_group(const QueuedSend& send, const GroupTable& table, Test test) {
+  const auto is = [&](const Group* group) { return group != nullptr && test(*group); };
+  return is(send.group != 0 ? table.find(send.group) : table.find(send.name)) ||
+         (send.wish && std::ranges::any_of(send.wish->more_groups, [&](const auto& name) { return is(table.find(name)); }));
+}
+
 }  // namespace
 
 Client& ClientQueues::open(ClientId client) {
@@ -94,8 +102,14 @@ void ClientQueues::rearrange(const GroupTable& table) {
   }
 }
 
+bool ClientQueues::held_by_others(const Client& client, const QueuedSend& send, const GroupTable& table) const {
+  return any_group(send, table, [&](const Group& group) {
+    return group.holders.size() > (group.holders.contains({self_, client.id}) ? 1U : 0U);
+  });
+}
+
 /// G4: between its GFLUSHED and the next view a daemon binds nothing of the group. Joins and leaves are part of the flush.
-/// G10: nor while a member holds its senders.
+/// G10: nor while a member holds its senders. Who is gone has released what it held, and does not wait for others.
 bool ClientQueues::blocked(const Client& client, const GroupTable& table) const {
   if (client.change) {
     return true;
@@ -104,12 +118,13 @@ bool ClientQueues::blocked(const Client& client, const GroupTable& table) const 
   if (send == nullptr || mutant(Mutant::group_send_while_flushing)) {
     return false;
   }
-  const auto waits = [&](const Group* group) {
-    const bool held = group != nullptr && !group->holders.empty() && !mutant(Mutant::hold_ignored);
-    return held || (group != nullptr && group->flushing() && group->daemons.contains(self_));
-  };
-  return waits(send->group != 0 ? table.find(send->group) : table.find(send->name)) ||
-         (send->wish && std::ranges::any_of(send->wish->more_groups, [&](const auto& name) { return waits(table.find(name)); }));
+  if (client.gone && !mutant(Mutant::dead_wait_for_holders) && held_by_others(client, *send, table)) {
+    return false;
+  }
+  return any_group(*send, table, [&](const Group& group) {
+    const bool held = !group.holders.empty() && !mutant(Mutant::hold_ignored);
+    return held || (group.flushing() && group.daemons.contains(self_));
+  });
 }
 
 /// R7: nothing is dropped; a client with a full queue is not read any more.

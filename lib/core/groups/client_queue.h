@@ -48,6 +48,7 @@ struct Client {
   bool paused = false;
   bool gone = false;     ///< no more replies go to it
   bool in_turn = false;  ///< waits for its turn in ClientQueues
+  GroupId begun = 0;     ///< it is gone, and the large message that it had begun to this group will never end
 };
 
 class ClientQueues {
@@ -74,6 +75,8 @@ class ClientQueues {
   void done_with(Client& client, const GroupTable& table);
   /// A group began or ended a flush, or a change in flight took effect: who waits for nothing any more gets in line.
   void rearrange(const GroupTable& table);
+  /// G10: somebody else holds a group that this is for.
+  [[nodiscard]] bool held_by_others(const Client& client, const QueuedSend& send, const GroupTable& table) const;
   /// V11: everybody has dropped the beginnings of large messages. They start anew.
   void restart_large();
 

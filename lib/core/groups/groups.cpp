@@ -186,6 +186,9 @@ void Groups::deliver_change(const Pid& sender, const Run& run, Effects& effects)
   } else if (run.kind == RunKind::group_leave) {
     const auto reason = decode_leave(run.body.view());
     change = reason ? table_.leave(sender, run.client, run.group, *reason) : change;
+    if (reason && *reason != LeaveReason::no_state) {
+      fragments_.left(sender, run.client);
+    }
   } else if (run.kind == RunKind::group_state) {
     const auto body = decode_state(run.body.view());
     change = body ? table_.state_news(sender, run.client, run.group, *body) : change;
@@ -227,13 +230,15 @@ std::string_view Groups::why_refused(std::string_view code) {
                                   : "the disk of this node has another history under the name of this group";
 }
 
-/// An ordered change of an own client came to nothing.
+/// An ordered change of an own client came to nothing. It has one in flight; that it leaves without a state is said beside it
+/// (T2).
 void Groups::change_refused(const Run& run, std::string_view code, Effects& effects) {
   auto* client = queues_.find(run.client);
-  if (client == nullptr || !client->change || (run.kind != RunKind::group_join && run.kind != RunKind::group_leave)) {
+  const bool joins = run.kind == RunKind::group_join;
+  const bool leaves = run.kind == RunKind::group_leave && decode_leave(run.body.view()) != LeaveReason::no_state;
+  if (client == nullptr || !client->change || !(joins || leaves)) {
     return;
   }
-  const bool joins = run.kind == RunKind::group_join;
   refuse(*client, *client->change,
          !code.empty() ? Refusal{code, std::string(why_refused(code))}
          : joins       ? Refusal{"too_many", "the table of groups is full"}
@@ -305,6 +310,7 @@ void Groups::left(const GroupView& view, const GroupDeparture& departure, Effect
   }
   client->groups.erase(view.group);
   client->leased.erase(view.group);
+  holding_.erase({client->id, view.group});
   stability_.forget(view.group, client->id);
   if (departure.reason != LeaveReason::no_state) {
     change_done(*client, nullptr, effects);

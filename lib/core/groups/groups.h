@@ -117,6 +117,9 @@ class Groups {
   template <typename Request>
   void submit(Request request, Effects& effects);
   void release(ClientId client, GroupId group);
+  [[nodiscard]] static bool leaving(const Client& client, const Group& group);
+  void drop_what_waits(Client& client, Effects& effects);
+  void never_bound(const Client& client, const QueuedSend& send, std::string_view code, Effects& effects);
   void prepare_hold(std::vector<Run>& runs);
   void prepare_turn(std::vector<Run>& runs, Effects& effects);
   [[nodiscard]] bool goes_on(const Client& client, const QueuedSend& send) const;

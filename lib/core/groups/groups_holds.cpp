@@ -1,4 +1,5 @@
 // G10: groups whose senders wait for a member that does not keep up.
+#include <algorithm>
 #include <utility>
 
 #include "core/groups/groups.h"
@@ -7,7 +8,9 @@
 namespace vsync::core {
 
 void Groups::request(ClientHold hold) {
-  if (hold.held && queues_.alive(hold.client) == nullptr) {
+  const auto* client = queues_.alive(hold.client);
+  const auto* group = table_.find(hold.group);
+  if (hold.held && (client == nullptr || group == nullptr || leaving(*client, *group))) {
     return;
   }
   auto& reasons = holding_[{hold.client, hold.group}];
@@ -30,6 +33,29 @@ void Groups::release(ClientId client, GroupId group) {
   if (!mutant(Mutant::hold_of_the_dead)) {
     request(ClientHold{client, group, false});
     request(ClientHold{client, group, false, true});
+  }
+}
+
+bool Groups::leaving(const Client& client, const Group& group) {
+  return std::ranges::any_of(client.queue, [&](const Queued& queued) {
+    const auto* leave = std::get_if<ClientLeave>(&queued);
+    return leave != nullptr && leave->group == group.name;
+  });
+}
+
+/// Whoever is gone does not wait for a group that others hold, and stay in all its own ones so long: what it had sent up to there
+/// is bound, and nothing behind it. So it ends before its Farewell, which ends its session too (C6).
+void Groups::drop_what_waits(Client& client, Effects& effects) {
+  const auto* first = std::get_if<QueuedSend>(&client.queue.front());
+  if (first == nullptr || !queues_.held_by_others(client, *first, table_)) {
+    return;
+  }
+  client.begun = first->bound > 0 ? first->group : 0;
+  while (!std::holds_alternative<Farewell>(client.queue.front())) {
+    const auto queued = queues_.pop(client, effects);
+    if (const auto* send = std::get_if<QueuedSend>(&queued)) {
+      never_bound(client, *send, "held", effects);
+    }
   }
 }
 

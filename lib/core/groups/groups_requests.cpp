@@ -286,6 +286,9 @@ std::vector<Run> Groups::next(Effects& effects) {
 
 void Groups::prepare_turn(std::vector<Run>& runs, Effects& effects) {
   auto& client = queues_.take_turn();
+  if (client.gone) {
+    drop_what_waits(client, effects);
+  }
   auto* send = std::get_if<QueuedSend>(&client.queue.front());
   if (send != nullptr && prepare_fragment(client, *send, runs)) {
     queues_.done_with(client, table_);
@@ -338,12 +341,7 @@ Run Groups::run_of(const Client& client, const QueuedSend& send) const {
 
 void Groups::prepare(Client& client, QueuedSend send, std::vector<Run>& runs, Effects& effects) {
   if (const auto why = goes_on(client, send) ? std::nullopt : refusal(client, send); why) {
-    OwnRun never_bound;
-    never_bound.client = client.id;
-    never_bound.request = send.request;
-    never_bound.requests = send.piece.count;
-    never_bound.asks = send.wish && send.wish->wait;
-    answer(never_bound, Outcome::not_delivered, why->code, effects);
+    never_bound(client, send, why->code, effects);
     return;
   }
   address(send);
@@ -416,7 +414,11 @@ void Groups::prepare(Client& client, const ClientSession& session, std::vector<R
 
 /// G2. No change of the client is in flight here, so its groups are known.
 void Groups::prepare(Client& client, const Farewell&, std::vector<Run>& runs, Effects&) {
-  for (const auto group : client.groups) {
+  auto groups = client.groups;
+  if (client.begun != 0) {
+    groups.insert(client.begun);  // perhaps it is no member there; but all hear that the message ends nowhere
+  }
+  for (const auto group : groups) {
     Run run;
     run.kind = RunKind::group_leave;
     run.group = group;
@@ -542,6 +544,15 @@ void Groups::answer(const OwnRun& run, Outcome outcome, std::string_view code, E
   }
 }
 
+void Groups::never_bound(const Client& client, const QueuedSend& send, std::string_view code, Effects& effects) {
+  OwnRun run;
+  run.client = client.id;
+  run.request = send.request;
+  run.requests = send.piece.count;
+  run.asks = send.wish && send.wish->wait;
+  answer(run, Outcome::not_delivered, code, effects);
+}
+
 void Groups::refuse(const Client& client, RequestId request, const Refusal& why, Effects& effects) {
   if (!client.gone) {
     effects.push_back(RequestRefused{client.id, request, why.code, why.message});
@@ -594,12 +605,7 @@ void Groups::exclude(Client& client, Effects& effects) {
   }
   for (const auto& queued : client.queue) {
     if (const auto* send = std::get_if<QueuedSend>(&queued)) {
-      OwnRun never_bound;
-      never_bound.client = client.id;
-      never_bound.request = send->request;
-      never_bound.requests = send->piece.count;
-      never_bound.asks = send->wish && send->wish->wait;
-      answer(never_bound, Outcome::not_delivered, "excluded", effects);
+      never_bound(client, *send, "excluded", effects);
     } else if (const auto* join = std::get_if<ClientJoin>(&queued)) {
       refuse(client, join->request, excluded_refusal(), effects);
     } else if (const auto* session = std::get_if<ClientSession>(&queued)) {

@@ -26,6 +26,12 @@ class Reassembly {
       partial_.erase(it);
     }
   }
+  /// G2: a client that leaves behind what it had sent has ended it, or is gone and never will.
+  void left(const Pid& sender, ClientId client) {
+    std::erase_if(partial_, [&](const auto& entry) {
+      return std::get<Pid>(entry.first) == sender && std::get<ClientId>(entry.first) == client;
+    });
+  }
   /// The group is gone: what was on its way to it ends nowhere.
   void forget(GroupId group) {
     std::erase_if(partial_, [&](const auto& entry) { return std::get<GroupId>(entry.first) == group; });

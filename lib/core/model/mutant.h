@@ -47,6 +47,7 @@ namespace vsync::core {
   X(token_not_increasing, "C4: the token restarts with every view")                                    \
   X(hold_ignored, "G10: a daemon sends to a group that is held")                                       \
   X(hold_of_the_dead, "G10: the leave of a client waits for the group that it holds")                  \
+  X(dead_wait_for_holders, "G10: a client that is gone waits for the groups that others hold")         \
   X(hold_outlives_member, "G10: a group stays held for a member that is gone")                         \
   X(hold_lost_at_join, "G10: a joiner is not told which groups are held")                              \
   X(release_ignored, "G10: a member that reads again does not release its group")                      \

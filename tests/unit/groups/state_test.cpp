@@ -260,6 +260,61 @@ TEST_CASE("G4: a joiner that is dismissed does not go on with the large message 
   CHECK(cluster[1].groups.table_hash() == Hasher{}.add(cluster[1].groups.save_table()).value());  // no beginning is kept
 }
 
+/// In a group of totals alone. What daemon 1 says until its joiner is given up is bound, and delivered nowhere.
+struct Crowded {
+  Cluster cluster{2, limits()};
+
+  Crowded() {
+    for (const NodeId node : {1U, 2U}) {
+      cluster[node].groups.request(ClientJoin{node, 1, "g", "c", {.total_only = true}, false, StateWish{true}},
+                                   cluster[node].effects);
+      cluster.settle();
+    }
+    carry(cluster);
+    for (RequestId i = 0; i < 10; ++i) {
+      cluster[1].send(kFirst, "g", Service::total, {std::string(50, 'x')}, 20 + i);
+    }
+    while (cluster.bind_one(cluster[1])) {
+    }
+    cluster[2].take();
+  }
+};
+
+TEST_CASE("a joiner that leaves while it is given up is answered for what it asked") {
+  Crowded crowded;
+  auto& cluster = crowded.cluster;
+  cluster[2].leave(kSecond, "g", 41);
+  cluster[2].join(kSecond, "another", 42);
+  cluster.bind_one(cluster[2]);
+  for (int i = 0; i < 10; ++i) {
+    REQUIRE(cluster.deliver_one(cluster[2]));
+  }
+  REQUIRE(cluster.bind_one(cluster[2]));  // it is given up, behind its own leave
+  cluster.deliver_one(cluster[2]);
+  CHECK(only<RequestDone>(cluster[2].take()).request == 41);
+  REQUIRE(cluster.bind_one(cluster[2]));
+  cluster.settle();
+  const auto effects = cluster[2].take();
+  CHECK(all<RequestRefused>(effects).empty());
+  CHECK(only<RequestDone>(effects).request == 42);
+}
+
+TEST_CASE("G10: a member that is dismissed holds nobody when it comes again") {
+  Crowded crowded;
+  auto& cluster = crowded.cluster;
+  const auto group = cluster[1].groups.views().front()->group;
+  const auto hold = [&] {
+    cluster[2].groups.request(ClientHold{kSecond, group, true});
+    cluster.settle();
+    return all<GroupHeld>(cluster[2].take());
+  };
+  CHECK(hold().size() == 2);  // it is held, and no more when it is dismissed
+  replica(cluster[2], kSecond);
+  cluster.settle();
+  cluster[2].take();
+  CHECK(hold().size() == 1);
+}
+
 TEST_CASE("a member that is about to be dismissed hears of no view in between") {
   Pair pair;
   auto& [cluster, asked] = pair;
