@@ -41,6 +41,11 @@ void StateTransfers::begin_outgoing(const Group& group, Effects& effects) {
   for (const auto& [daemon, client] : state.joiners()) {
     outgoing.receivers[daemon];
   }
+  if (const auto given_up = given_up_.find(group.id); given_up != given_up_.end() && given_up->second.contains(outgoing.client)) {
+    outgoing.over = true;  // it lacks messages, and its leave is on its way
+    statements_.push_back({group.id, outgoing.client, StateBody{StateNews::refused, outgoing.token}});
+    return;
+  }
   Effect asked = StateRequested{outgoing.client, group.name, outgoing.token, limits_.state_window, piece_size(limits_)};
   if (group.policy.disks > 0) {
     asked = HistoryRequested{outgoing.client,     group.name,          outgoing.token, limits_.state_window,

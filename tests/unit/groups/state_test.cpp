@@ -232,6 +232,40 @@ TEST_CASE("a joiner for which too much waits is dismissed, and costs nothing mor
   CHECK(cluster[1].groups.views().front()->members.size() == 1);
 }
 
+TEST_CASE("T1: who is about to be dismissed gives no state") {
+  Pair pair;
+  auto& cluster = pair.cluster;
+  const auto flood = [&](RequestId first) {
+    for (RequestId i = 0; i < 10; ++i) {
+      cluster[1].send(kFirst, "g", Service::total, {std::string(50, 'x')}, first + i);
+      cluster.bind_one(cluster[1]);
+      cluster.deliver_all(cluster[1]);
+      cluster.deliver_all(cluster[2]);
+    }
+  };
+  cluster[1].send(kFirst, "g", Service::total, {"one"}, 30);
+  cluster[1].send(kFirst, "g", Service::total, {"two"}, 31);
+  cluster.settle();
+  give(cluster[1], pair.asked, 20, "a state", true);
+  carry(cluster);
+  cluster.settle();  // all know that the second one has it; but it does not read what has waited
+  flood(40);         // and now it is given up, before its leave is bound
+  replica(cluster[1], 3);
+  cluster[1].leave(kFirst, "g", 60);
+  cluster[2].take();
+  for (int i = 0; i < 2; ++i) {  // the join, and the leave: a flush goes before everything else that waits to be bound
+    for (const NodeId node : {1U, 2U, 1U}) {
+      cluster.bind_one(cluster[node]);
+      cluster.deliver_all(cluster[1]);
+      cluster.deliver_all(cluster[2]);
+    }
+  }
+  CHECK(cluster[1].groups.views().front()->members.size() == 2);
+  cluster.settle();
+  CHECK(all<StateRequested>(cluster[2].effects).empty());
+  CHECK(only<ClientDismissed>(cluster[2].effects).client == kSecond);
+}
+
 TEST_CASE("G4: a joiner that is dismissed does not go on with the large message that it had begun") {
   Pair pair;
   auto& cluster = pair.cluster;
