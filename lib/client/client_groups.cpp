@@ -16,14 +16,19 @@ Expected<GroupView> Client::Impl::join(std::string_view group, JoinOptions optio
     return there.failure();
   }
   const std::string name(group);
-  if (groups_.contains(name)) {
-    return Failure{"already_member", "this client is in '" + name + "' already, or about to be"};
+  const auto [entry, first] = groups_.try_emplace(name);
+  Group& wanted = entry->second;
+  if (wanted.joined) {
+    return Failure{"already_member", "this client is in '" + name + "' already"};
   }
-  pb::Request request;
-  request.set_id(new_request());
-  fill(*request.mutable_join(), name, options);
-  groups_[name] = {std::move(options), false, request.id(), request.id(), 0, {}};
-  auto reply = ask(request, deadline);
+  if (first) {
+    wanted.options = std::move(options);
+  }
+  if (wanted.request == 0) {
+    outbox_.close_batch(sink());
+    send_join(name, wanted, sink());
+  }
+  auto reply = answer_to(wanted.request, deadline);
   if (reply) {
     return to_view(reply->join().view());
   }
@@ -40,6 +45,9 @@ void Client::Impl::set_offer(std::string_view group, std::uint64_t offer) {
 }
 
 Expected<Done> Client::Impl::leave(std::string_view group, Clock::time_point deadline) {
+  if (in_callback_) {
+    return waits_in_callback();
+  }
   const std::string name(group);
   groups_.erase(name);
   pb::Request request;
@@ -48,12 +56,12 @@ Expected<Done> Client::Impl::leave(std::string_view group, Clock::time_point dea
   return reply ? Expected<Done>(Done{}) : reply.failure();
 }
 
-void Client::Impl::send_join(const std::string& name, Group& group) {
+void Client::Impl::send_join(const std::string& name, Group& group, FrameSocket& way) {
   pb::Request request;
   request.set_id(group.join = group.request = new_request());
   group.entered = 0;
   fill(*request.mutable_join(), name, group.options);
-  socket_.append(request);
+  way.append(request);
 }
 
 void Client::Impl::fill(pb::JoinRequest& join, const std::string& name, const JoinOptions& options) {

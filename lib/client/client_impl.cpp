@@ -36,11 +36,16 @@ int wait_for_events(int epoll, std::span<epoll_event> events, std::chrono::nanos
   return ::epoll_wait(epoll, events.data(), static_cast<int>(events.size()), static_cast<int>(left));
 }
 
-Failure in_callback() {
-  return {"in_callback", "a callback may not wait: use try_post, or do it after the callback"};
+/// These change nothing, so they may overtake what waits for the session.
+bool only_asks(const pb::Request& request) {
+  return request.has_status() || request.has_watch();
 }
 
 }  // namespace
+
+Failure Client::Impl::waits_in_callback() {
+  return {"in_callback", "a callback may not wait: use try_post, or do it after the callback"};
+}
 
 Client::Impl::Impl(Handler& handler, Options options)
     : handler_(handler),
@@ -97,7 +102,7 @@ void Client::Impl::attempt() {
     send_session();
   }
   for (auto& [name, group] : groups_) {
-    send_join(name, group);
+    send_join(name, group, socket_);  // in front of all that the application sends on this connection
   }
 }
 
@@ -161,7 +166,7 @@ void Client::Impl::retry() {
   }
   for (auto& [name, group] : groups_) {
     if (!group.joined && group.request == 0) {
-      send_join(name, group);
+      send_join(name, group, socket_);
     }
   }
 }
@@ -231,7 +236,7 @@ void Client::Impl::work(std::span<const epoll_event> events) {
 
 Expected<Done> Client::Impl::poll(Nanoseconds timeout) {
   if (in_callback_) {
-    return in_callback();
+    return waits_in_callback();
   }
   if (!attempted_) {
     attempt();
@@ -263,7 +268,7 @@ Expected<Done> Client::Impl::run() {
 template <typename Predicate>
 Expected<Done> Client::Impl::wait(Predicate done, Clock::time_point deadline) {
   if (in_callback_) {
-    return in_callback();
+    return waits_in_callback();
   }
   while (!done()) {
     const auto left = deadline - Clock::now();
@@ -286,13 +291,15 @@ Expected<pb::Reply> Client::Impl::ask(pb::Request& request, Clock::time_point de
   if (auto there = connect(deadline); !there) {
     return there.failure();
   }
-  const std::uint64_t connection = connection_;
-  if (request.id() == 0) {
-    request.set_id(new_request());
-  }
-  const auto reply = asked_.emplace(request.id(), std::nullopt).first;
+  request.set_id(new_request());
   outbox_.close_batch(sink());
-  socket_.append(request);
+  (only_asks(request) ? socket_ : sink()).append(request);
+  return answer_to(request.id(), deadline);
+}
+
+Expected<pb::Reply> Client::Impl::answer_to(std::uint64_t id, Clock::time_point deadline) {
+  const std::uint64_t connection = connection_;
+  const auto reply = asked_.emplace(id, std::nullopt).first;
   auto waited = wait([&] { return reply->second || connection != connection_ || socket_.fd() < 0; }, deadline);
   const std::optional<pb::Reply> answer = std::move(reply->second);
   asked_.erase(reply);
@@ -309,7 +316,6 @@ Expected<Done> Client::Impl::watch(Clock::time_point deadline) {
   pb::Request request;
   request.mutable_watch();
   auto reply = ask(request, deadline);
-  watching_ = watching_ || reply;
   return reply ? Expected<Done>(Done{}) : reply.failure();
 }
 
@@ -388,7 +394,7 @@ Expected<Ticket> Client::Impl::post(std::string_view group, std::string_view mes
 Expected<Sent> Client::Impl::send(std::string_view group, std::string_view message, const SendOptions& options,
                                   const Timeout& timeout) {
   if (in_callback_) {
-    return in_callback();
+    return waits_in_callback();
   }
   const auto deadline = this->deadline(timeout);
   auto ticket = post(group, message, options, timeout);
@@ -421,7 +427,11 @@ void Client::Impl::call_back(Call call) {
 void Client::Impl::sent(const Sent& fate) {
   if (awaited_ >= fate.first && awaited_ < fate.first + fate.count) {
     const std::uint64_t offset = awaited_ - fate.first;
-    fate_ = {awaited_, 1, fate.fate, fate.view, fate.fate == Fate::delivered ? fate.position + offset : 0, fate.code};
+    fate_ = fate;
+    fate_->first = awaited_;
+    fate_->count = 1;
+    fate_->position += fate.position == 0 ? 0 : offset;
+    fate_->index += fate.index == 0 ? 0 : offset;
   }
   if (fate.count > 0) {
     call_back([&] { handler_.on_sent(fate); });
@@ -452,8 +462,10 @@ void Client::Impl::handle(const pb::Reply& reply) {
     case pb::Reply::kJoin:
       handle_join(reply);
       return answered(reply);
-    case pb::Reply::kStatus:
     case pb::Reply::kWatch:
+      watching_ = true;  // the views of all groups follow at once
+      return answered(reply);
+    case pb::Reply::kStatus:
     case pb::Reply::kLeave:
     case pb::Reply::kSend:
     case pb::Reply::kRequest:
@@ -485,11 +497,14 @@ void Client::Impl::handle_hello(const pb::HelloReply& hello) {
   connected_ = true;
   pause_ = milliseconds(0);
   call_back([&] { handler_.on_connection(true, {}); });
+  tell_writable();  // there may be nothing left whose outcome would tell it
 }
 
 void Client::Impl::handle_error(std::uint64_t id, const pb::Error& error) {
   if (id < std::uint64_t{1} << 63U) {
-    sent(outbox_.refuse(id, error.code()));
+    for (const Sent& fate : outbox_.refuse(id, error.code())) {
+      sent(fate);
+    }
     return;
   }
   if (states_.answered(socket_, id, true)) {
@@ -636,7 +651,7 @@ void Client::Impl::handle_gap(const pb::GapEvent& event) {
   if (const auto group = groups_.find(gap.group); group != groups_.end()) {
     group->second.joined = false;
     if (options_.rejoin) {
-      send_join(group->first, group->second);
+      send_join(group->first, group->second, socket_);
     } else {
       groups_.erase(group);
     }

@@ -78,6 +78,9 @@ class Client::Impl {
   template <typename Predicate>
   Expected<Done> wait(Predicate done, Clock::time_point deadline);
   Expected<control::v1::Reply> ask(control::v1::Request& request, Clock::time_point deadline);
+  /// Waits for the answer to a request that was sent on this connection.
+  Expected<control::v1::Reply> answer_to(std::uint64_t id, Clock::time_point deadline);
+  static Failure waits_in_callback();
   std::uint64_t new_request() { return ++last_request_; }
 
   // ---- connection
@@ -85,11 +88,11 @@ class Client::Impl {
   void lose(const std::string& why);
   void retry_later();
   void retry();
-  void send_join(const std::string& name, Group& group);
+  void send_join(const std::string& name, Group& group, FrameSocket& way);
   void send_session();
   void end_doubts(const control::v1::SessionReply& session);
   void session_refused(const std::string& code);
-  /// Where sends go: they wait for the session (C6).
+  /// Where sends go, and all that must not overtake them: they wait for the session (C6).
   FrameSocket& sink() { return session_.state == Session::State::opening ? held_ : socket_; }
   void work(std::span<const epoll_event> events);
   static void fill(control::v1::JoinRequest& join, const std::string& name, const JoinOptions& options);
@@ -124,7 +127,7 @@ class Client::Impl {
   int epoll_ = -1;  ///< of socket and timer: the one handle for event loops
   int timer_ = -1;
   FrameSocket socket_;
-  FrameSocket held_;  ///< not connected: what waits for the session
+  FrameSocket held_;  ///< not connected: what waits for the session, in order
   Session session_;
   bool sent_before_ = false;
   Outbox outbox_;

@@ -81,8 +81,8 @@ Expected<Done> Client::Impl::reply(const GroupMember& asker, std::uint64_t numbe
   vsync::fill(*reply.mutable_to(), asker);
   reply.set_request(number);
   set_content(reply, message, text);
-  outbox_.close_batch(socket_);
-  socket_.append(request);
+  outbox_.close_batch(sink());
+  sink().append(request);
   if (in_event_loop_) {
     watch_output();
   }

@@ -113,53 +113,68 @@ void Outbox::append_frame(FrameSocket& socket, std::string_view body, std::strin
   socket.append_raw(head);
   socket.append_raw(body);
   socket.append_raw(last);
-  batches_.push_back({next_, count, count, size, socket.appended_total()});
+  batches_.push_back({next_, count, next_, size, socket.appended_total()});
   next_ += count;
 }
 
-std::deque<Outbox::Batch>::iterator Outbox::find(Ticket ticket) {
-  auto after = std::upper_bound(batches_.begin(), batches_.end(), ticket,
-                                [](Ticket wanted, const Batch& batch) { return wanted < batch.first; });
-  if (after == batches_.begin() || ticket >= std::prev(after)->first + std::prev(after)->count) {
-    return batches_.end();
-  }
-  return std::prev(after);
+std::deque<Outbox::Batch>::const_iterator Outbox::find(Ticket ticket) const {
+  const auto after = std::upper_bound(batches_.begin(), batches_.end(), ticket,
+                                      [](Ticket wanted, const Batch& batch) { return wanted < batch.first; });
+  const bool there = after != batches_.begin() && ticket < std::prev(after)->first + std::prev(after)->count;
+  return there ? std::prev(after) : batches_.end();
 }
 
-void Outbox::settle(Batch& batch, std::uint64_t count) {
-  batch.unanswered -= count;
-  messages_ -= count;
-  if (batch.unanswered == 0) {
-    bytes_ -= std::exchange(batch.bytes, 0);
-  }
-  while (!batches_.empty() && batches_.front().unanswered == 0) {
+void Outbox::forget_settled() {
+  while (!batches_.empty() && batches_.front().count == 0) {
     batches_.pop_front();
   }
 }
 
 std::uint64_t Outbox::settle(Ticket first, std::uint64_t count) {
-  const auto batch = find(first);
-  if (batch == batches_.end()) {
+  const auto found = find(first);
+  if (found == batches_.end()) {
     return 0;
   }
-  const std::uint64_t settled = std::min(count, batch->unanswered);
-  settle(*batch, settled);
+  Batch& batch = batches_[static_cast<std::size_t>(found - batches_.begin())];
+  const std::uint64_t before = first - batch.first;
+  const std::uint64_t settled = std::min(count, batch.count - before);
+  Batch behind = batch;
+  behind.first = first + settled;
+  behind.count = batch.count - before - settled;
+  messages_ -= settled;
+  if (before == 0) {
+    batch = behind;
+    bytes_ -= batch.count == 0 ? std::exchange(batch.bytes, 0) : 0;
+  } else {
+    batch.count = before;
+    if (behind.count > 0) {
+      behind.bytes = batch.bytes / 2;
+      batch.bytes -= behind.bytes;
+      batches_.insert(found + 1, behind);
+    }
+  }
+  forget_settled();
   return settled;
 }
 
-Sent Outbox::refuse(Ticket first, std::string code) {
-  const auto batch = find(first);
-  if (batch == batches_.end()) {
-    return {first, 0, Fate::not_delivered, 0, 0, std::move(code)};
+std::vector<Sent> Outbox::refuse(Ticket first, const std::string& code) {
+  std::vector<Sent> fates;
+  const auto begins =
+      std::partition_point(batches_.begin(), batches_.end(), [&](const Batch& batch) { return batch.request < first; });
+  for (auto batch = begins; batch != batches_.end() && batch->request == first; ++batch) {
+    if (batch->count > 0) {
+      fates.push_back({batch->first, batch->count, Fate::not_delivered, 0, 0, code});
+    }
+    messages_ -= std::exchange(batch->count, 0);
+    bytes_ -= std::exchange(batch->bytes, 0);
   }
-  const Sent sent{batch->first + batch->count - batch->unanswered, batch->unanswered, Fate::not_delivered, 0, 0, std::move(code)};
-  settle(*batch, batch->unanswered);
-  return sent;
+  forget_settled();
+  return fates;
 }
 
 std::vector<Sent> Outbox::abandon(std::uint64_t written, bool keep) {
   if (body_count_ > 0) {
-    batches_.push_back({next_, body_count_, body_count_, body_.size(), kNotWritten});
+    batches_.push_back({next_, body_count_, next_, body_.size(), kNotWritten});
     next_ += std::exchange(body_count_, 0);
     body_.clear();
   }
@@ -167,16 +182,15 @@ std::vector<Sent> Outbox::abandon(std::uint64_t written, bool keep) {
   std::deque<Batch> kept;
   for (Batch& batch : batches_) {
     batch.doubtful = batch.doubtful || batch.end <= written;
-    if (batch.unanswered == 0) {
+    if (batch.count == 0) {
       continue;
     }
     if (batch.doubtful && keep) {
       kept.push_back(batch);
     } else {
       bytes_ -= batch.bytes;
-      messages_ -= batch.unanswered;
-      fates.push_back({batch.first + batch.count - batch.unanswered, batch.unanswered,
-                       batch.doubtful ? Fate::unknown : Fate::not_delivered, 0, 0, "disconnected"});
+      messages_ -= batch.count;
+      fates.push_back({batch.first, batch.count, batch.doubtful ? Fate::unknown : Fate::not_delivered, 0, 0, "disconnected"});
     }
   }
   batches_ = std::move(kept);
@@ -189,9 +203,9 @@ std::vector<Sent> Outbox::resolve(const pb::SessionReply& session) {
     const Batch batch = batches_.front();
     batches_.pop_front();
     bytes_ -= batch.bytes;
-    messages_ -= batch.unanswered;
+    messages_ -= batch.count;
     const Ticket end = batch.first + batch.count;
-    for (Ticket ticket = end - batch.unanswered; ticket < end;) {
+    for (Ticket ticket = batch.first; ticket < end;) {
       Sent sent = fate_of(ticket, session);
       sent.count = std::min(sent.count, end - ticket);
       ticket += sent.count;
@@ -214,10 +228,7 @@ void Outbox::moved(std::uint64_t by) {
 
 bool Outbox::settled(Ticket ticket) const {
   const bool open = body_count_ > 0 && ticket >= next_;
-  const auto waits = [&](const Batch& batch) {
-    return ticket >= batch.first + batch.count - batch.unanswered && ticket < batch.first + batch.count;
-  };
-  return !open && std::none_of(batches_.begin(), batches_.end(), waits);
+  return !open && find(ticket) == batches_.end();
 }
 
 }  // namespace vsync

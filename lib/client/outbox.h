@@ -24,10 +24,11 @@ class Outbox {
   /// Closes the open batch: it becomes a frame of the socket's output.
   void close_batch(FrameSocket& socket);
 
-  /// Settles `count` messages from `first`. Returns how many were unanswered: 0 for an answer nobody waits for.
+  /// Settles `count` messages from `first`, in whatever order the outcomes come: what is in doubt at the daemon comes late (C6).
+  /// Returns how many were unanswered: 0 for an answer nobody waits for.
   std::uint64_t settle(Ticket first, std::uint64_t count);
-  /// Settles what is unanswered of the batch that starts at `first` (refused as a whole).
-  Sent refuse(Ticket first, std::string code);
+  /// Settles what is unanswered of the batch that started at `first` (refused as a whole).
+  std::vector<Sent> refuse(Ticket first, const std::string& code);
   /// The connection is gone. What it had not taken whole cannot have been delivered. The rest is in doubt: its fate is unknown,
   /// or comes by resolve() if `keep`.
   std::vector<Sent> abandon(std::uint64_t written, bool keep);
@@ -46,19 +47,21 @@ class Outbox {
   [[nodiscard]] bool settled(Ticket ticket) const;
 
  private:
+  /// What is unanswered of a batch, or one part of it when what lies between was answered first. Empty ones wait for those in
+  /// front.
   struct Batch {
     Ticket first = 0;
     std::uint64_t count = 0;
-    std::uint64_t unanswered = 0;  ///< the last ones: outcomes come in order
-    std::size_t bytes = 0;
-    std::uint64_t end = 0;  ///< in the connection's output
+    Ticket request = 0;     ///< the ticket that the whole one started at
+    std::size_t bytes = 0;  ///< charged until all of it is answered
+    std::uint64_t end = 0;  ///< of the whole one, in the connection's output
     bool doubtful = false;  ///< of an earlier connection
   };
 
   /// Makes a frame of `count` messages in `body`, which the message `last` ends when it was not copied.
   void append_frame(FrameSocket& socket, std::string_view body, std::string_view last, std::uint32_t count);
-  [[nodiscard]] std::deque<Batch>::iterator find(Ticket ticket);
-  void settle(Batch& batch, std::uint64_t count);
+  [[nodiscard]] std::deque<Batch>::const_iterator find(Ticket ticket) const;
+  void forget_settled();
 
   const std::size_t batch_bytes_;
   Ticket next_ = 1;

@@ -67,9 +67,15 @@ core::GroupViewPtr FakeDaemon::install(Group& group) {
 }
 
 void FakeDaemon::on(core::ClientJoin&& join) {
+  inputs.push_back("join " + join.group);
   if (hold_joins) {
-    return;
+    held_joins_.push_back(std::move(join));
+  } else {
+    enter(std::move(join));
   }
+}
+
+void FakeDaemon::enter(core::ClientJoin&& join) {
   Group& group = groups_[join.group];
   const core::GroupMember member{self, join.client, join.member_name};
   if (group.view.name.empty()) {
@@ -94,6 +100,13 @@ void FakeDaemon::on(core::ClientJoin&& join) {
   }
 }
 
+void FakeDaemon::release_joins() {
+  hold_joins = false;
+  for (auto& join : std::exchange(held_joins_, {})) {
+    enter(std::move(join));
+  }
+}
+
 void FakeDaemon::remove(Group& group, core::ClientId client, core::LeaveReason reason) {
   auto& members = group.view.members;
   const auto found = std::find_if(members.begin(), members.end(), [&](const auto& member) { return member.client == client; });
@@ -105,6 +118,7 @@ void FakeDaemon::remove(Group& group, core::ClientId client, core::LeaveReason r
 }
 
 void FakeDaemon::on(core::ClientLeave&& leave) {
+  inputs.push_back("leave " + leave.group);
   if (!groups_.contains(leave.group)) {
     server->apply(core::RequestRefused{leave.client, leave.request, "no_such_group", "there is no group '" + leave.group + "'"});
     return;
@@ -125,8 +139,17 @@ void FakeDaemon::on(core::ClientGone&& client) {
 }
 
 void FakeDaemon::on(core::ClientSession&& session) {
-  if (!hold_sessions) {
+  if (hold_sessions) {
+    held_sessions_.push_back(session);
+  } else {
     server->apply(core::SessionOpened{session.client, session.request, fates});
+  }
+}
+
+void FakeDaemon::release_sessions() {
+  hold_sessions = false;
+  for (auto& session : std::exchange(held_sessions_, {})) {
+    on(std::move(session));
   }
 }
 
@@ -152,7 +175,9 @@ void FakeDaemon::reply(const core::ClientSend& send) {
 
 void FakeDaemon::on(core::ClientSend&& send) {
   sends.push_back(send);
-  if (send.wish && send.wish->reply_to != 0) {
+  const bool replies = send.wish && send.wish->reply_to != 0;
+  inputs.push_back(replies ? "reply" : (send.wish && send.wish->wait ? "request " : "send ") + send.group);
+  if (replies) {
     reply(send);
   } else if (send.wish && send.wish->wait && groups_.contains(send.group)) {
     ask(send);
@@ -167,7 +192,10 @@ void FakeDaemon::on(core::ClientSend&& send) {
     group.position += send.count;
     const std::uint64_t first = delivery.position;
     server->apply(delivery);
-    server->apply(core::SendOutcome{send.client, send.request, send.count, core::Outcome::delivered, 5, first, {}});
+    core::SendOutcome outcome{send.client, send.request, send.count, core::Outcome::delivered, 5, first, {}};
+    outcome.history.index = durable_index;
+    outcome.durable = durable_index != 0;
+    server->apply(outcome);
   }
 }
 

@@ -74,9 +74,11 @@ class FakeDaemon final : public io::ControlHandler {
   bool hold_sends = false;              ///< sends get no outcome until release_sends()
   core::Time lease_until{};             ///< told to leaders that want to know
   core::SessionFates fates;             ///< for who opens a session
-  bool hold_sessions = false;           ///< they get no reply
-  bool hold_joins = false;              ///< joins get no reply
+  bool hold_sessions = false;           ///< they get no reply until release_sessions()
+  bool hold_joins = false;              ///< joins get no reply until release_joins()
   std::vector<core::ClientSend> sends;  ///< as they came
+  std::vector<std::string> inputs;      ///< "join G", "leave G", "send G", "request G", "reply", as they came
+  std::uint64_t durable_index = 0;      ///< when not 0, sends are told to be on enough disks, from this index on
   std::vector<core::ClientId> gone;
   std::vector<core::ClientHold> holds;
   std::vector<std::string> seeds;  ///< of cluster_join
@@ -86,6 +88,8 @@ class FakeDaemon final : public io::ControlHandler {
   io::Diagnosis diagnosis;
 
   void release_sends();
+  void release_sessions();
+  void release_joins();
   void exclude(const std::string& why);
   /// A message of another node, to the local members.
   void deliver(const std::string& group, const std::string& body, std::uint32_t count, bool text);
@@ -108,6 +112,7 @@ class FakeDaemon final : public io::ControlHandler {
   };
 
   void on(core::ClientJoin&& join);
+  void enter(core::ClientJoin&& join);
   void on(core::ClientLeave&& leave);
   void on(core::ClientSession&& session);
   void on(core::ClientSend&& send);
@@ -127,6 +132,8 @@ class FakeDaemon final : public io::ControlHandler {
   std::map<std::string, Group> groups_;
   std::uint64_t token_ = std::uint64_t{5} << 32U;
   std::vector<core::ClientSend> held_;
+  std::vector<core::ClientSession> held_sessions_;
+  std::vector<core::ClientJoin> held_joins_;
   std::pair<core::ClientId, core::RequestId> asked_;  ///< the last request
   std::atomic<bool> stopping_ = false;
   std::thread thread_;

@@ -322,6 +322,93 @@ TEST_CASE("sends wait for their session, and were not delivered if it never open
   CHECK(recorder.sent[0].fate == Fate::not_delivered);
 }
 
+TEST_CASE("nothing overtakes the sends that wait for their session") {
+  TempDir dir;
+  FakeDaemon daemon(options_at(dir.file("s")));
+  Recorder recorder;
+  Client client(recorder, {.socket = dir.file("s"), .timeout = 50ms});
+  const auto view = client.join("g", {}, 20s);
+  REQUIRE(view);
+  daemon.run([](FakeDaemon& fake) { fake.hold_sessions = true; });
+  REQUIRE(client.try_post("g", "one", {.text = true}));
+  REQUIRE(client.try_post("g", "two"));
+  REQUIRE(client.reply(view->members.front(), 7, "three"));
+  CHECK(client.request("h", "four", {}, 1ms).failure().code == "timeout");
+  REQUIRE(client.try_post("g", "last words"));
+  CHECK(client.leave("g").failure().code == "timeout");
+  CHECK(client.join("g").failure().code == "timeout");
+  REQUIRE(client.status(20s));
+  CHECK(daemon.run([](FakeDaemon& fake) { return fake.inputs; }) == std::vector<std::string>{"join g"});
+
+  daemon.run([](FakeDaemon& fake) { fake.release_sessions(); });
+  REQUIRE(poll_until(client, [&] { return recorder.views.size() == 2 && recorder.outcomes == 3; }));
+  CHECK(daemon.run([](FakeDaemon& fake) { return fake.inputs; }) ==
+        std::vector<std::string>{"join g", "send g", "send g", "reply", "request h", "send g", "leave g", "join g"});
+  for (const Sent& sent : recorder.sent) {
+    CHECK(sent.fate == Fate::delivered);
+  }
+}
+
+TEST_CASE("what went out behind a late session is in doubt when the connection breaks, and not undelivered") {
+  TempDir dir;
+  auto daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
+  Recorder recorder;
+  Client client(recorder, {.socket = dir.file("s"), .timeout = 20s, .longest_pause = 100ms});
+  const auto view = client.join("g");
+  REQUIRE(view);
+  daemon->run([](FakeDaemon& fake) { fake.hold_sessions = fake.hold_sends = true; });
+  REQUIRE(client.try_post("g", "one", {.text = true}));
+  REQUIRE(client.try_post("g", "two"));
+  REQUIRE(client.reply(view->members.front(), 7, "three"));
+  daemon->run([](FakeDaemon& fake) { fake.release_sessions(); });
+  REQUIRE(poll_until(client, [&] { return daemon->run([](FakeDaemon& fake) { return fake.sends.size(); }) == 3; }));
+  daemon->stop();
+  REQUIRE(poll_until(client, [&] { return recorder.connections.size() == 2; }));
+  CHECK(recorder.sent.empty());
+  daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
+  daemon->run([](FakeDaemon& fake) { fake.fates = {true, 0, {{1, 2}}}; });
+  REQUIRE(poll_until(client, [&] { return recorder.outcomes == 2; }));
+  for (const Sent& sent : recorder.sent) {
+    CHECK(sent.fate == Fate::delivered);
+    CHECK(sent.position == 0);
+  }
+}
+
+TEST_CASE("a join that took too long goes on, and may be waited for again") {
+  Fixture fixture;
+  auto& [dir, path, daemon, recorder, client] = fixture;
+  daemon.run([](FakeDaemon& fake) { fake.hold_joins = true; });
+  CHECK(client.join("g", {.member_name = "me"}, 50ms).failure().code == "timeout");
+  CHECK(client.join("g", {}, 50ms).failure().code == "timeout");
+  CHECK(daemon.run([](FakeDaemon& fake) { return fake.inputs; }) == std::vector<std::string>{"join g"});
+  daemon.run([](FakeDaemon& fake) { fake.release_joins(); });
+  const auto view = client.join("g");
+  REQUIRE(view);
+  CHECK(view->members.front().name == "me");
+  CHECK(client.join("g").failure().code == "already_member");
+}
+
+TEST_CASE("who was told to wait for room hears of it after a reconnection too") {
+  struct Waiter : Recorder {
+    void on_writable() override { ++writable; }
+    int writable = 0;
+  } waiter;
+  TempDir dir;
+  auto daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
+  Client client(waiter,
+                {.socket = dir.file("s"), .session = false, .timeout = 20s, .longest_pause = 100ms, .max_unanswered = 10});
+  REQUIRE(client.join("g"));
+  daemon->run([](FakeDaemon& fake) { fake.hold_sends = true; });
+  REQUIRE(client.try_post("g", "123456"));
+  REQUIRE(client.try_post("g", "1").failure().code == "would_block");
+  daemon->stop();
+  REQUIRE(poll_until(client, [&] { return waiter.outcomes == 1; }));
+  CHECK(waiter.writable == 0);
+  daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
+  REQUIRE(poll_until(client, [&] { return waiter.writable == 1; }));
+  CHECK(client.try_post("g", "1"));
+}
+
 TEST_CASE("without reconnection the end is the end") {
   TempDir dir;
   FakeDaemon daemon(options_at(dir.file("s")));
@@ -354,6 +441,7 @@ TEST_CASE("callbacks may send, but not wait") {
         CHECK(client->flush().failure().code == "in_callback");
         CHECK(client->poll().failure().code == "in_callback");
         CHECK(client->send("g", "x").failure().code == "in_callback");
+        CHECK(client->leave("g").failure().code == "in_callback");
       }
     }
     Client* client = nullptr;
@@ -365,6 +453,8 @@ TEST_CASE("callbacks may send, but not wait") {
   REQUIRE(client.join("g"));
   REQUIRE(client.send("g", "start"));
   CHECK(poll_until(client, [&] { return echo.messages.size() == 5; }));
+  daemon.run([](FakeDaemon& fake) { fake.exclude("paused"); });
+  CHECK(poll_until(client, [&] { return echo.views.size() == 2; }));  // it did not leave
 }
 
 TEST_CASE("stop ends run") {
@@ -457,6 +547,22 @@ TEST_CASE("who watches hears of the cluster and of all groups, also after a reco
   daemon->stop();
   daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
   CHECK(poll_until(client, [&] { return watcher.quorum.size() == 3; }));
+}
+
+TEST_CASE("who watches hears at once of the groups that there are, and is in none of them") {
+  struct Watcher : Recorder {
+    void on_other_view(const GroupView& view) override { others.push_back(view.group); }
+    std::vector<std::string> others;
+  } watcher;
+  TempDir dir;
+  FakeDaemon daemon(options_at(dir.file("s")));
+  core::GroupView group;
+  group.name = "elsewhere";
+  daemon.run([&](FakeDaemon& fake) { fake.state.groups = {std::make_shared<core::GroupView>(group)}; });
+  Client client(watcher, {.socket = dir.file("s"), .timeout = 20s});
+  REQUIRE(client.watch());
+  REQUIRE(poll_until(client, [&] { return watcher.others.size() + watcher.views.size() == 1; }));
+  CHECK(watcher.views.empty());
 }
 
 TEST_CASE("what is no daemon is left") {

@@ -58,4 +58,19 @@ TEST_CASE("a member of a durable group learns the index of all that it gets, and
   CHECK(recorder.told == std::vector<std::string>{"state 7", "2 messages from 8", "restored 7 9", "g durable 9"});
 }
 
+TEST_CASE("who waits for the outcome of a send learns its index, and that enough disks have it") {
+  const test::TempDir dir;
+  test::FakeDaemon daemon(test::options_at(dir.file("s")));
+  Recorder recorder;
+  Client client(recorder, {.socket = dir.file("s"), .timeout = std::chrono::seconds(20)});
+  REQUIRE(client.join("g", {.durable = {.disks = 3}}));
+  daemon.run([](test::FakeDaemon& fake) { fake.durable_index = 40; });
+  REQUIRE(client.post("g", "in the same batch", {.durable = true}));
+  const auto sent = client.send("g", "kept", {.durable = true});
+  REQUIRE(sent);
+  CHECK(sent->fate == Fate::delivered);
+  CHECK(sent->durable);
+  CHECK(sent->index == 41);
+}
+
 }  // namespace vsync

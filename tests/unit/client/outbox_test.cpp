@@ -55,11 +55,66 @@ TEST_CASE("a refused batch: what is unanswered of it was not delivered") {
   }
   outbox.close_batch(socket);
   const auto sent = outbox.refuse(1, "wrong_view");
-  CHECK(sent.first == 1);
-  CHECK(sent.count == 3);
-  CHECK(sent.fate == Fate::not_delivered);
-  CHECK(sent.code == "wrong_view");
-  CHECK(outbox.refuse(1, "wrong_view").count == 0);
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].first == 1);
+  CHECK(sent[0].count == 3);
+  CHECK(sent[0].fate == Fate::not_delivered);
+  CHECK(sent[0].code == "wrong_view");
+  CHECK(outbox.refuse(1, "wrong_view").empty());
+  CHECK(outbox.empty());
+  CHECK(outbox.unanswered_bytes() == 0);
+}
+
+TEST_CASE("outcomes of one batch come in any order: each message keeps its own") {
+  FrameSocket socket;
+  Outbox outbox(1000);
+  for (int i = 0; i < 9; ++i) {
+    outbox.add(socket, "g", "x", {});
+  }
+  outbox.close_batch(socket);
+  outbox.add(socket, "g", "another batch", {});
+  outbox.close_batch(socket);
+  CHECK(outbox.settle(7, 2) == 2);  // 1 to 3 are in doubt at the daemon, 4 to 6 not sent yet
+  CHECK(outbox.settle(7, 2) == 0);
+  CHECK(outbox.settle(4, 1) == 1);
+  CHECK(outbox.unanswered_messages() == 7);
+  for (const Ticket ticket : {1U, 2U, 3U, 5U, 6U, 9U, 10U}) {
+    CHECK_FALSE(outbox.settled(ticket));
+  }
+  for (const Ticket ticket : {4U, 7U, 8U}) {
+    CHECK(outbox.settled(ticket));
+  }
+  SECTION("the late ones follow") {
+    CHECK(outbox.settle(1, 3) == 3);
+    CHECK(outbox.settle(5, 2) == 2);
+    CHECK(outbox.settle(9, 1) == 1);
+    CHECK(outbox.settle(10, 1) == 1);
+  }
+  SECTION("or the connection breaks, and the next one tells") {
+    CHECK(outbox.abandon(socket.appended_total(), true).empty());
+    control::v1::SessionReply session;
+    session.set_known(true);
+    auto* delivered = session.add_delivered();
+    delivered->set_first(1);
+    delivered->set_last(8);
+    std::vector<std::pair<Ticket, Ticket>> told;
+    for (const Sent& sent : outbox.resolve(session)) {
+      told.emplace_back(sent.first, sent.first + sent.count - 1);
+      CHECK((sent.fate == Fate::delivered) == (sent.first < 9));
+    }
+    CHECK(told == std::vector<std::pair<Ticket, Ticket>>{{1, 3}, {5, 6}, {9, 9}, {10, 10}});
+  }
+  SECTION("or it is refused") {
+    std::uint64_t refused = 0;
+    for (const Sent& sent : outbox.refuse(1, "wrong_view")) {
+      refused += sent.count;
+    }
+    CHECK(refused == 6);
+    CHECK(outbox.settle(10, 1) == 1);
+  }
+  CHECK(outbox.empty());
+  CHECK(outbox.unanswered_bytes() == 0);
+  CHECK(outbox.unanswered_messages() == 0);
 }
 
 TEST_CASE("a lost connection: only what it had taken whole is unknown") {

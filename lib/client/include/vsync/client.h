@@ -408,7 +408,8 @@ class VSYNC_API Client {
 
   /// Waits until the daemon answers. Failure: unreachable, timeout.
   Expected<Done> connect(std::optional<Milliseconds> timeout = {});
-  /// Waits until the view with this client is installed. on_view is called for it too.
+  /// Waits until the view with this client is installed. on_view is called for it too. Failure timeout: the join goes on, as it
+  /// was asked for first; calling again waits for it again, and fails with already_member once the view has come.
   Expected<GroupView> join(std::string_view group, JoinOptions options = {}, std::optional<Milliseconds> timeout = {});
   /// JoinOptions::offer of the next join of this group, when it joins again by itself.
   void set_offer(std::string_view group, std::uint64_t offer);
