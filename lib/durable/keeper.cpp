@@ -42,7 +42,7 @@ void Keeper::join(core::ClientJoin join, const CheckpointPolicy& policy) {
   const auto [it, fresh] = groups_.try_emplace(join.group);
   auto& kept = it->second;
   kept.name = join.group;
-  kept.policy = policy;
+  kept.wished[join.client] = policy;
   kept.parked.push_back(std::move(join));
   if (!fresh) {
     return next_join(kept);
@@ -79,6 +79,7 @@ void Keeper::next_join(Kept& kept) {
 
 /// It has come to nothing, or to an end.
 void Keeper::joined_or_not(Kept& kept, core::ClientId client) {
+  kept.wished.erase(client);
   if (kept.joining && kept.joining->first == client) {
     kept.joining.reset();
     next_join(kept);
@@ -158,6 +159,7 @@ void Keeper::over() {
     kept.holder.reset();
     kept.following.clear();
     kept.joining.reset();
+    kept.wished.clear();
     for (const auto& join : std::exchange(kept.parked, {})) {
       home_.tell(core::RequestRefused{join.client, join.request, "excluded", "the daemon is in the view no more"});
     }
@@ -406,7 +408,7 @@ bool Keeper::make_checkpoint(Kept& kept) {
   if (being_read(kept) || member == kept.following.end()) {
     return false;
   }
-  kept.making = {member->first, kCheckpoint | position.index, position, 0, home_.now()};
+  kept.making = {member->first, kCheckpoint | ++last_checkpoint_, position, 0, kept.contents.log_bytes, home_.now()};
   kept.since_checkpoint = 0;
   kept.checkpoint_at = home_.now();
   home_.tell(core::StateRequested{member->first, kept.name, kept.making->token, limits_.window, limits_.piece});
@@ -435,6 +437,10 @@ bool Keeper::piece(core::ClientState& piece) {
   if (piece.body.size() > limits_.piece) {
     return refuse("too_large", "a piece of a state has up to " + std::to_string(limits_.piece) + " bytes");
   }
+  if (piece.body.empty() && !piece.last) {
+    return refuse("bad_request", "only the last piece of a state may be empty");
+  }
+  making.since = home_.now();
   if (being_read(*kept) && piece.last) {
     kept->making.reset();
     kept->since_checkpoint = kept->policy.every_messages;  // soon again
@@ -445,7 +451,7 @@ bool Keeper::piece(core::ClientState& piece) {
   if (part.last) {
     kept->contents.checkpoint = making.position;
     kept->contents.checkpoint_bytes = making.received;
-    kept->contents.log_bytes = 0;
+    kept->contents.log_bytes -= making.log_bytes;
     kept->over_limit = kept->last_chance = false;
     kept->making.reset();
   }

@@ -122,7 +122,8 @@ class Keeper {
     std::uint64_t token = 0;
     HistoryPosition position;
     std::uint64_t received = 0;
-    core::Time since{};
+    std::uint64_t log_bytes = 0;  ///< of the messages that it takes the place of
+    core::Time since{};           ///< it was asked, or gave the last piece
   };
   struct Kept {
     std::string name;
@@ -130,8 +131,9 @@ class Keeper {
     bool open = false;
     Contents contents;  ///< as of the last change that was asked for
     HistoryPosition synced;
-    CheckpointPolicy policy;
-    std::uint64_t since_checkpoint = 0;  ///< messages
+    CheckpointPolicy policy;                            ///< of the member that got the state last
+    std::map<core::ClientId, CheckpointPolicy> wished;  ///< of those that have asked to join
+    std::uint64_t since_checkpoint = 0;                 ///< messages
     core::Time checkpoint_at{};
     std::size_t unwritten = 0;                          ///< bytes appended, and not on the disk yet
     std::optional<core::ClientId> holder;               ///< in whose name the group is held for that
@@ -185,6 +187,7 @@ class Keeper {
   std::map<std::string, Kept> groups_;
   std::map<core::GroupId, std::string> names_;
   core::RequestId last_request_ = 0;
+  std::uint64_t last_checkpoint_ = 0;
   std::shared_ptr<int> alive_ = std::make_shared<int>();  ///< what the store calls may come later than our end
 };
 

@@ -130,6 +130,7 @@ bool Keeper::take(Kept& kept, Part part, bool own) {
     if (own || !restore.own) {
       if (!own && restore.for_disk) {
         store_.put(kept.name, *piece);
+        restore.checkpoint_bytes += piece->bytes.size();
       }
       hand_over(kept, std::move(*piece));
     }
@@ -148,6 +149,7 @@ bool Keeper::take(Kept& kept, Part part, bool own) {
         store_.stage(kept.name, false);
       }
       store_.put(kept.name, messages);
+      restore.log_bytes += messages.body.size();
     }
     restore.disk = messages.last();
   }
@@ -262,10 +264,18 @@ void Keeper::apply(const core::HistoryAdopted& effect) {
     if (kept->restore->checkpoint.era != 0 && !kept->restore->own) {
       kept->contents.checkpoint = kept->restore->checkpoint;
     }
+    if (!kept->restore->own) {
+      kept->contents.checkpoint_bytes = kept->contents.log_bytes = 0;
+    }
+    kept->contents.checkpoint_bytes += kept->restore->checkpoint_bytes;
+    kept->contents.log_bytes += kept->restore->log_bytes;
     mine = end;
     store_.commit(kept->name, end, when_synced(*kept));
   }
   for (const auto client : effect.clients) {
+    if (const auto wish = kept->wished.find(client); wish != kept->wished.end()) {
+      kept->policy = wish->second;
+    }
     const auto& gone = kept->restore->gone;
     kept->following[client] = std::count(gone.begin(), gone.end(), client) > 0 ? kGone : end.position.index;
   }

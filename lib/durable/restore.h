@@ -24,16 +24,18 @@ struct Restore {
   bool untold = false;        ///< the core has to hear that they were read
 
   std::optional<Header> header;
-  bool own = false;            ///< the own disk is a part of it …
-  bool own_done = true;        ///< … and was read
-  bool reading = false;        ///< the store was asked
-  bool for_disk = true;        ///< else the disk follows another member here
-  bool staged = false;         ///< the disk will be changed
-  Cursor cursor;               ///< in the own disk
-  std::uint64_t disk = 0;      ///< index of the last message on it, with what is staged
-  HistoryPosition checkpoint;  ///< that the clients began with
-  bool began = false;          ///< they have a checkpoint, or know that there is none
-  std::uint64_t given = 0;     ///< index of the last message that they have
+  bool own = false;                    ///< the own disk is a part of it …
+  bool own_done = true;                ///< … and was read
+  bool reading = false;                ///< the store was asked
+  bool for_disk = true;                ///< else the disk follows another member here
+  bool staged = false;                 ///< the disk will be changed
+  Cursor cursor;                       ///< in the own disk
+  std::uint64_t checkpoint_bytes = 0;  ///< that came for the disk …
+  std::uint64_t log_bytes = 0;         ///< … and of messages
+  std::uint64_t disk = 0;              ///< index of the last message on it, with what is staged
+  HistoryPosition checkpoint;          ///< that the clients began with
+  bool began = false;                  ///< they have a checkpoint, or know that there is none
+  std::uint64_t given = 0;             ///< index of the last message that they have
   std::set<core::ClientId> unread;
   std::vector<core::ClientId> gone;  ///< had all of it; until their departure is delivered the group takes them for members
 };

@@ -478,4 +478,64 @@ TEST_CASE("a checkpoint drops the messages that are in it") {
   CHECK(node.keeper->status().at(0).contents.checkpoint == HistoryPosition{5, 100});
 }
 
+TEST_CASE("the rest of a checkpoint that was given up is no part of the next one") {
+  Node node;
+  begin(node, 5, 0);
+  node.deliver(5, 1);
+  const auto piece = [&](std::uint64_t token, const std::string& bytes, bool last) {
+    core::ClientState state{kClient, 5, "g", token, last, false, Slice::copy_of(bytes)};
+    const auto before = node.told.size();
+    REQUIRE(node.keeper->piece(state));
+    if (node.told.size() == before) {
+      return std::string();  // the disk has it to write
+    }
+    const auto* refused = std::get_if<core::RequestRefused>(&node.told.back());
+    return refused == nullptr ? "" : std::string(refused->code);
+  };
+  REQUIRE(node.keeper->force("g"));
+  const auto first = node.asked().back().token;
+  CHECK(piece(first, "[old", false).empty());
+  CHECK(piece(first, "", false) == "bad_request");
+  node.clock += std::chrono::seconds(29);
+  CHECK(piece(first, " old", false).empty());
+  node.clock += std::chrono::seconds(29);  // each piece gives it its time anew
+  REQUIRE(node.keeper->force("g"));
+  CHECK(node.asked().size() == 1);
+  node.clock += std::chrono::seconds(1);
+  REQUIRE(node.keeper->force("g"));
+  REQUIRE(node.asked().size() == 2);
+  CHECK(piece(first, " old]", true) == "no_transfer");
+  CHECK(piece(node.asked().back().token, "[new]", true).empty());
+  node.rest();
+  CHECK(node.disk.all() == "[new]");
+}
+
+TEST_CASE("a join that is refused changes nothing of when checkpoints are made") {
+  Node node;
+  node.restart({.every_messages = 2});
+  begin(node, 5, 0);
+  node.join(11, {.every_messages = 1});
+  CHECK_FALSE(node.keeper->answered(11, 1, true));
+  node.deliver(5, 1);
+  CHECK(node.asked().empty());
+  node.deliver(5, 2);
+  CHECK(node.asked().size() == 1);
+}
+
+TEST_CASE("what a disk got from another one counts for its limit") {
+  Node donor;
+  begin(donor, 5, 0);
+  donor.deliver(5, 1, std::string(1000, 'x'));
+  REQUIRE(donor.keeper->force("g"));
+  donor.give("[state]");
+  donor.deliver(5, 2, std::string(3000, 'x'));
+  Node joiner;
+  transfer(donor, joiner, history(5, 2), joiner.offered(), 6);
+  adopt(joiner, 6);
+  const auto contents = joiner.keeper->status().at(0).contents;
+  CHECK(contents.log_bytes == donor.keeper->status().at(0).contents.log_bytes);
+  CHECK(contents.log_bytes > 3000);
+  CHECK(contents.checkpoint_bytes == 7);
+}
+
 }  // namespace vsync::durable
