@@ -93,30 +93,40 @@ core::ClientId ControlServer::Impl::new_client_id() {
 }
 
 void ControlServer::Impl::closed(ControlSession& session) {
-  // We may be in the middle of an effect: the core hears of it in a turn of its own.
-  if (closed_.empty()) {
+  later(core::ClientGone{session.id()});
+}
+
+/// We may be in the middle of an effect: the core hears of it in a turn of its own, and behind what was said before.
+void ControlServer::Impl::later(core::Input input) {
+  if (due_.empty()) {
     asio::post(io_, [this, alive = guard()] {
       if (!alive.expired()) {
-        reap();
+        pass_on();
       }
     });
   }
-  closed_.push_back(session.id());
+  due_.push_back(std::move(input));
 }
 
-void ControlServer::Impl::reap() {
-  for (const core::ClientId id : std::exchange(closed_, {})) {
-    ControlSession* const session = find(id);
-    for (const core::GroupId group : session->groups) {
-      std::erase(groups_.at(group).members, session);
+void ControlServer::Impl::pass_on() {
+  for (core::Input& input : std::exchange(due_, {})) {
+    if (const auto* const gone = std::get_if<core::ClientGone>(&input)) {
+      forget(gone->client);
     }
-    std::erase(watchers_, session);
-    if (const auto own = clients_of_user_.find(session->user); --own->second == 0) {
-      clients_of_user_.erase(own);
-    }
-    sessions_.erase(id);
-    handler_.input(core::ClientGone{id});
+    handler_.input(std::move(input));
   }
+}
+
+void ControlServer::Impl::forget(core::ClientId id) {
+  ControlSession* const session = find(id);
+  for (const core::GroupId group : session->groups) {
+    std::erase(groups_.at(group).members, session);
+  }
+  std::erase(watchers_, session);
+  if (const auto own = clients_of_user_.find(session->user); --own->second == 0) {
+    clients_of_user_.erase(own);
+  }
+  sessions_.erase(id);
 }
 
 void ControlServer::Impl::shut_down(std::string_view why) {
@@ -172,14 +182,6 @@ void ControlServer::Impl::tell_watchers(const pb::Event& event) {
   for (ControlSession* const watcher : watchers_) {
     broadcast.to(watcher->connection());
   }
-}
-
-void ControlServer::Impl::later(core::Input input) {
-  asio::post(io_, [this, alive = guard(), what = std::move(input)]() mutable {
-    if (!alive.expired()) {
-      handler_.input(std::move(what));
-    }
-  });
 }
 
 // ---- status and watch

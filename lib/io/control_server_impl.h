@@ -113,7 +113,8 @@ class ControlServer::Impl final : public ControlSession::Home {
   void fill_slow(pb::Status& status) const;
   [[nodiscard]] bool is_admin(const Credentials& credentials) const;
   [[nodiscard]] core::ClientId new_client_id();
-  void reap();
+  void pass_on();
+  void forget(core::ClientId id);
   /// What waits in the event loop may outlive us.
   [[nodiscard]] std::weak_ptr<void> guard() const { return alive_; }
 
@@ -133,7 +134,7 @@ class ControlServer::Impl final : public ControlSession::Home {
   std::unordered_map<core::GroupId, LocalGroup> groups_;
   std::vector<ControlSession*> watchers_;
   std::vector<core::ClientId> dirty_;
-  std::vector<core::ClientId> closed_;
+  std::vector<core::Input> due_;  ///< what the core is told in the next turn, in order
   core::ClientId last_client_ = 0;
   core::ViewPtr view_;  ///< the last one seen; for names
   GroupHolds holds_;

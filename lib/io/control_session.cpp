@@ -371,7 +371,7 @@ void ControlSession::send(pb::Request& request) {
   if (!service) {
     return error(request.id(), "bad_request", "the service is TOTAL, FIFO or CAUSAL");
   }
-  if (!fits(content, request.id())) {
+  if (!fits(content, request.id()) || !take_numbers(request.id(), 1)) {
     return;
   }
   if (auto wish = wish_of(names, send.has_to() ? std::optional(to_core(send.to())) : std::nullopt)) {
@@ -417,6 +417,9 @@ void ControlSession::batch(BatchRequest batch) {
   }
   if (auto fault = check_body(batch.body.view(), batch.count, batch.text, max_message())) {
     return error(batch.id, fault->code, std::move(fault->message));
+  }
+  if (!take_numbers(batch.id, batch.count)) {
+    return;
   }
   auto wish = wish_of(names, batch.to);
   submit({id_, 0, std::move(names.front()), *service, batch.text, batch.count, batch.in_view, std::move(batch.body),
@@ -471,7 +474,7 @@ void ControlSession::submit(core::ClientSend send, std::uint64_t id, pb::Request
   send.request = expect(id, kind, send.count, send.body.size());
   if (numbered(kind)) {
     send.number = session_ != 0 ? id : 0;
-    last_number_ = id + send.count - 1;
+    unanswered_[send.request].session = session_;
   }
   home_.handler().input(std::move(send));
 }
@@ -509,7 +512,7 @@ void ControlSession::outcome(const core::SendOutcome& effect) {
     const auto offset = static_cast<std::uint32_t>(first - found->first);
     // C6 tells later what was delivered; what the disks have (K2) it does not know.
     if (session_ != 0 && effect.outcome == core::Outcome::unknown && effect.code != "not_durable") {
-      doubts_.push_back({pending.kind, pending.id + offset, count, count});
+      doubts_.push_back({pending.kind, pending.id + offset, count, count, 0, pending.session});
     } else {
       answer_sends(pending, offset, part);
     }
@@ -627,7 +630,7 @@ void ControlSession::refused(const core::RequestRefused& effect) {
       credit(pending.unanswered, pending.bytes);
     }
     if (effect.request == reopening_) {
-      settle({});
+      not_reopened(effect.code);
     } else {
       refuse(pending, effect.code, effect.message);
     }
@@ -657,7 +660,7 @@ void ControlSession::incarnation_over(const std::string& why, ControlServer::Joi
     } else if (is_send(pending.kind)) {
       // The core answers the messages of one input in order, so the rest is at the end.
       const std::uint32_t answered = pending.count - pending.unanswered;
-      doubts_.push_back({pending.kind, pending.id + answered, pending.unanswered, pending.unanswered});
+      doubts_.push_back({pending.kind, pending.id + answered, pending.unanswered, pending.unanswered, 0, pending.session});
       if (session_ == 0) {
         settle({});
       }

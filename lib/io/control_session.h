@@ -92,6 +92,7 @@ class ControlSession final : public ControlConnection::User {
     std::uint32_t count = 1;
     std::uint32_t unanswered = 1;
     std::size_t bytes = 0;
+    core::SessionId session = 0;  ///< that is asked for, or in which the ids of a send are numbers; 0 = none
   };
   /// What it chose when it joined a group, and whether it keeps up.
   struct Stay {
@@ -153,7 +154,9 @@ class ControlSession final : public ControlConnection::User {
   void answer_sends(const Pending& pending, std::uint32_t offset, const core::SendOutcome& effect);
   void refuse(const Pending& pending, std::string_view code, const std::string& message);
   [[nodiscard]] static bool numbered(pb::Request::KindCase kind);
+  bool take_numbers(std::uint64_t id, std::uint32_t count);
   void settle(const core::SessionFates& fates);
+  void not_reopened(std::string_view code);
 
   const core::ClientId id_;
   const bool admin_;
@@ -174,7 +177,6 @@ class ControlSession final : public ControlConnection::User {
   // C6
   core::SessionId session_ = 0;    ///< 0 = none, or not open yet
   std::uint64_t last_number_ = 0;  ///< of its sends
-  core::SessionId opening_ = 0;    ///< what the client asked for
   core::RequestId reopening_ = 0;  ///< our own request at the next Node, 0 = none
   std::vector<Pending> doubts_;    ///< sends that an earlier Node could not tell about, in order
   bool paused_ = false;

@@ -12,12 +12,31 @@ bool ControlSession::numbered(pb::Request::KindCase kind) {
 }
 
 void ControlSession::session(const pb::Request& request) {
-  if (session_ != 0 && session_ != request.session().session()) {
+  const core::SessionId asked = request.session().session();
+  if (session_ != 0 && session_ != asked) {
     return error(request.id(), "bad_request", "this connection has a session already");
   }
-  opening_ = request.session().session();
-  home_.handler().input(
-      core::ClientSession{id_, expect(request.id(), pb::Request::kSession), opening_, request.session().first()});
+  if (request.session().first() > core::kLastNumber) {
+    return error(request.id(), "bad_request", "the ids of a session's sends are at most " + std::to_string(core::kLastNumber));
+  }
+  const core::RequestId expected = expect(request.id(), pb::Request::kSession);
+  unanswered_[expected].session = asked;
+  home_.handler().input(core::ClientSession{id_, expected, asked, request.session().first()});
+}
+
+/// False: they are none, and the client was told.
+bool ControlSession::take_numbers(std::uint64_t id, std::uint32_t count) {
+  if (session_ == 0) {
+    return true;
+  }
+  if (id <= last_number_ || !core::valid_numbers(id, count)) {
+    error(id, "bad_request",
+          "the ids of a session's sends rise, up to " + std::to_string(core::kLastNumber) + "; the last one was " +
+              std::to_string(last_number_));
+    return false;
+  }
+  last_number_ = id + count - 1;
+  return true;
 }
 
 void ControlSession::incarnation_begins() {
@@ -37,7 +56,7 @@ void ControlSession::session_opened(const core::SessionOpened& effect) {
   if (effect.request == reopening_) {
     return settle(effect.fates);
   }
-  session_ = opening_;
+  session_ = pending.session;
   pb::Reply reply;
   reply.set_id(pending.id);
   pb::SessionReply& answer = *reply.mutable_session();
@@ -51,12 +70,21 @@ void ControlSession::session_opened(const core::SessionOpened& effect) {
   connection_->send(reply);
 }
 
+/// Without a Node that lasts the next one is asked. Otherwise this connection has its session no more: another one of the client
+/// has opened it, and was told there, or the table is full.
+void ControlSession::not_reopened(std::string_view code) {
+  if (code != "excluded" && code != "not_member" && code != "shutting_down") {
+    session_ = 0;
+    settle({});
+  }
+}
+
 /// What is in doubt gets its outcome, as far as it is known.
 void ControlSession::settle(const core::SessionFates& fates) {
   for (const Pending& doubt : std::exchange(doubts_, {})) {
     for (std::uint32_t offset = 0; offset < doubt.count;) {
       const std::uint64_t number = doubt.id + offset;
-      const auto part = numbered(doubt.kind) ? fates.from(number) : core::SessionFates{}.from(number);
+      const auto part = doubt.session != 0 ? fates.from(number) : core::SessionFates{}.from(number);
       core::SendOutcome effect;
       effect.count = static_cast<std::uint32_t>(std::min<std::uint64_t>(part.last - number, doubt.count - offset - 1) + 1);
       effect.outcome = part.outcome;

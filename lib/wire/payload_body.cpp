@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "core/model/session.h"
 #include "wire/frame_codec.h"
 #include "wire/view_codec.h"
 
@@ -91,8 +92,7 @@ std::size_t read_run_header(Reader& from, core::Run& run, Check& check) {
   if ((run.flags & kNumbered) != 0) {
     run.flags = static_cast<std::uint8_t>(run.flags & ~kNumbered);
     run.number = from.value<std::uint64_t>();
-    check.that(run.number != 0 && run.number <= std::numeric_limits<std::uint64_t>::max() - run.count && from.ok(),
-               "bad run number");
+    check.that(core::valid_numbers(run.number, run.count) && from.ok(), "bad run number");
   }
   run.deps = read_entries(from, deps, check);
   return body;

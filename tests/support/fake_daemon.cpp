@@ -119,6 +119,7 @@ void FakeDaemon::remove(Group& group, core::ClientId client, core::LeaveReason r
 
 void FakeDaemon::on(core::ClientLeave&& leave) {
   inputs.push_back("leave " + leave.group);
+  told.push_back("leave " + std::to_string(leave.client));
   if (!groups_.contains(leave.group)) {
     server->apply(core::RequestRefused{leave.client, leave.request, "no_such_group", "there is no group '" + leave.group + "'"});
     return;
@@ -133,12 +134,14 @@ void FakeDaemon::on(core::ClientHold&& hold) {
 
 void FakeDaemon::on(core::ClientGone&& client) {
   gone.push_back(client.client);
+  told.push_back("gone " + std::to_string(client.client));
   for (auto& [name, group] : groups_) {
     remove(group, client.client, core::LeaveReason::crashed);
   }
 }
 
 void FakeDaemon::on(core::ClientSession&& session) {
+  sessions.push_back(session);
   if (hold_sessions) {
     held_sessions_.push_back(session);
   } else {

@@ -81,6 +81,8 @@ class FakeDaemon final : public io::ControlHandler {
   std::uint64_t durable_index = 0;      ///< when not 0, sends are told to be on enough disks, from this index on
   std::vector<core::ClientId> gone;
   std::vector<core::ClientHold> holds;
+  std::vector<core::ClientSession> sessions;
+  std::vector<std::string> told;   ///< leaves and departures, in order
   std::vector<std::string> seeds;  ///< of cluster_join
   std::vector<core::AdminEvict> evictions;
   std::string level;

@@ -122,7 +122,8 @@ std::optional<SessionBody> decode_session(std::string_view bytes) {
   const auto opens = reader.value<std::uint8_t>();
   body.opens = opens == 1;
   body.first = reader.value<std::uint64_t>();
-  return reader.done() && body.session != 0 && body.first != 0 && opens <= 1 ? std::optional(body) : std::nullopt;
+  const bool sound = body.session != 0 && body.first != 0 && body.first - 1 <= kLastNumber && opens <= 1;
+  return reader.done() && sound ? std::optional(body) : std::nullopt;
 }
 
 tl::expected<std::vector<Piece>, Refusal> cut_into_pieces(const ClientSend& send, const Limits& limits) {

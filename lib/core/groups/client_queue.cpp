@@ -30,10 +30,10 @@ bool any_group(const QueuedSend& send, const GroupTable& table, Test test) {
 
 }  // namespace
 
-Client& ClientQueues::open(ClientId client) {
+Client* ClientQueues::open(ClientId client) {
   auto& opened = clients_[client];
   opened.id = client;
-  return opened;
+  return opened.gone ? nullptr : &opened;
 }
 
 Client* ClientQueues::find(ClientId client) {

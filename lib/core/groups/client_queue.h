@@ -56,7 +56,8 @@ class ClientQueues {
   /// `self`: the daemon whose clients these are. A client with more than `limit` queued bytes is paused.
   ClientQueues(const Pid& self, std::size_t limit) : self_(self), limit_(limit) {}
 
-  Client& open(ClientId client);
+  /// Null: it is gone, and whatever is still asked in its name comes too late.
+  Client* open(ClientId client);
   [[nodiscard]] Client* find(ClientId client);
   /// The client, if replies may go to it.
   [[nodiscard]] Client* alive(ClientId client);

@@ -115,7 +115,8 @@ class Groups {
   [[nodiscard]] std::optional<Refusal> refusal(const Group& group, const SendWish& wish) const;
   void address(QueuedSend& send) const;
   template <typename Request>
-  void submit(Request request, Effects& effects);
+  void submit(Client& client, Request request, Effects& effects);
+  void accept(Client& client, ClientSend send, Effects& effects);
   void release(ClientId client, GroupId group);
   [[nodiscard]] static bool leaving(const Client& client, const Group& group);
   void drop_what_waits(Client& client, Effects& effects);

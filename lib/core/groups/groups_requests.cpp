@@ -17,6 +17,10 @@ Refusal not_member(const std::string& group) {
   return {"not_member", "not a member of group " + group};
 }
 
+Refusal bad_number() {
+  return {"bad_request", "the numbers of a session end at " + std::to_string(kLastNumber)};
+}
+
 Refusal excluded_refusal() {
   return {"excluded", "the daemon is in the view no more"};
 }
@@ -27,8 +31,7 @@ Refusal excluded_refusal() {
 
 /// Refuses at once what is hopeless now; behind other requests it is judged in its turn.
 template <typename Request>
-void Groups::submit(Request request, Effects& effects) {
-  auto& client = queues_.open(request.client);
+void Groups::submit(Client& client, Request request, Effects& effects) {
   const bool now = client.queue.empty() && !client.change && table_.view() != 0;
   if (auto why = now ? refusal(client, request) : std::nullopt; why) {
     refuse(client, request.request, *why, effects);
@@ -38,33 +41,49 @@ void Groups::submit(Request request, Effects& effects) {
 }
 
 void Groups::request(ClientJoin join, Effects& effects) {
-  if (join.group.empty() || !valid_name(join.group) || !valid_name(join.member_name)) {
-    refuse(queues_.open(join.client), join.request, bad_name(), effects);
+  auto* client = queues_.open(join.client);
+  if (client == nullptr) {
     return;
   }
-  submit(std::move(join), effects);
+  if (join.group.empty() || !valid_name(join.group) || !valid_name(join.member_name)) {
+    refuse(*client, join.request, bad_name(), effects);
+    return;
+  }
+  submit(*client, std::move(join), effects);
 }
 
 void Groups::request(ClientSession session, Effects& effects) {
-  auto& client = queues_.open(session.client);
-  if (session.session == 0 || (client.session != 0 && client.session != session.session)) {
-    refuse(client, session.request, {"bad_request", "a connection has one session, and its number is not 0"}, effects);
+  auto* client = queues_.open(session.client);
+  if (client == nullptr) {
     return;
   }
-  client.session = session.session;
-  queues_.push(client, session, table_, effects);
+  if (session.session == 0 || (client->session != 0 && client->session != session.session)) {
+    refuse(*client, session.request, {"bad_request", "a connection has one session, and its number is not 0"}, effects);
+    return;
+  }
+  if (session.first > kLastNumber + 1) {
+    refuse(*client, session.request, bad_number(), effects);
+    return;
+  }
+  client->session = session.session;
+  queues_.push(*client, session, table_, effects);
 }
 
 void Groups::request(ClientLeave leave, Effects& effects) {
-  if (leave.group.empty() || !valid_name(leave.group)) {
-    refuse(queues_.open(leave.client), leave.request, bad_name(), effects);
+  // Who is sent away (G10) may have gone by itself, and be forgotten.
+  auto* client = leave.request != 0 ? queues_.open(leave.client) : queues_.alive(leave.client);
+  if (client == nullptr) {
     return;
   }
-  give_up_lease(queues_.open(leave.client), leave.group);
+  if (leave.group.empty() || !valid_name(leave.group)) {
+    refuse(*client, leave.request, bad_name(), effects);
+    return;
+  }
+  give_up_lease(*client, leave.group);
   if (const auto* group = table_.find(leave.group); group != nullptr) {
     release(leave.client, group->id);
   }
-  submit(std::move(leave), effects);
+  submit(*client, std::move(leave), effects);
 }
 
 /// F10: who asks to leave leads no more, from the moment of asking.
@@ -76,7 +95,12 @@ void Groups::give_up_lease(Client& client, const std::string& group) {
 }
 
 void Groups::request(ClientSend send, Effects& effects) {
-  auto& client = queues_.open(send.client);
+  if (auto* client = queues_.open(send.client)) {
+    accept(*client, std::move(send), effects);
+  }
+}
+
+void Groups::accept(Client& client, ClientSend send, Effects& effects) {
   const auto* group = table_.find(send.group);
   const bool names_group = send.wish == nullptr || send.wish->reply_to == 0;
   if (group == nullptr && names_group && (send.group.empty() || !valid_name(send.group))) {
@@ -85,6 +109,10 @@ void Groups::request(ClientSend send, Effects& effects) {
   }
   if (const auto why = send.wish ? refusal(client, send, *send.wish) : std::nullopt; why) {
     refuse(client, send.request, *why, effects);
+    return;
+  }
+  if (send.number != 0 && !valid_numbers(send.number, send.count)) {
+    refuse(client, send.request, bad_number(), effects);
     return;
   }
   auto pieces = cut_into_pieces(send, limits_);
@@ -130,6 +158,9 @@ void Groups::request(ClientSend send, Effects& effects) {
 void Groups::request(ClientState piece, Effects& effects) {
   const auto client = piece.client;
   const auto request = piece.request;
+  if (const auto* known = queues_.find(client); known != nullptr && known->gone) {
+    return;
+  }
   const auto* group = table_.find(piece.group);
   if (auto why = transfers_.piece(group, std::move(piece), effects); why) {
     effects.push_back(RequestRefused{client, request, why->code, why->message});
@@ -466,6 +497,7 @@ void Groups::prepare_synced(std::vector<Run>& runs) {
 }
 
 void Groups::add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs) {
+  VSYNC_ASSERT(run.number == 0 || valid_numbers(run.number, run.count), "C6: peers refuse other numbers");
   OwnRun own;
   own.service = run.service;
   const auto envelope = decode_envelope(run.envelope.view()).value_or(Envelope{});

@@ -125,11 +125,14 @@ std::optional<Sessions::Session> Sessions::read(Reader& in) {
   session.owner = read_member_key(in);
   session.closed = in.value<std::uint64_t>();
   session.forgotten = in.value<std::uint64_t>();
+  if (session.forgotten > kLastNumber) {
+    return std::nullopt;
+  }
   auto below = session.forgotten;
   for (auto n = in.count(kMaxRanges, kRangeSize).value_or(0); n > 0; --n) {
     const auto first = in.value<std::uint64_t>();
     const auto last = in.value<std::uint64_t>();
-    if (first <= below || last < first) {
+    if (first <= below || last < first || last > kLastNumber) {
       return std::nullopt;
     }
     session.delivered.push_back({first, last});

@@ -11,6 +11,14 @@ namespace vsync::core {
 /// Chosen at random by a client, once; never 0.
 using SessionId = std::uint64_t;
 
+/// The largest number of a send, so that the one behind the last is a number too.
+inline constexpr std::uint64_t kLastNumber = std::uint64_t{1} << 63U;
+
+/// Whether number, number + 1, … are `count` numbers of a session.
+[[nodiscard]] constexpr bool valid_numbers(std::uint64_t number, std::uint32_t count) {
+  return number != 0 && count != 0 && number <= kLastNumber && count - 1 <= kLastNumber - number;
+}
+
 struct NumberRange {
   std::uint64_t first = 0;
   std::uint64_t last = 0;

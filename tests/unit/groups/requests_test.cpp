@@ -500,3 +500,29 @@ TEST_CASE("trace: what the checkers need") {
   }
   CHECK(names == std::vector<std::string>{"submit", "send", "deliver", "fate"});
 }
+
+TEST_CASE("what is asked in the name of a client that is gone comes too late") {
+  auto cluster = with_groups();
+  cluster[2].join(9, "g");
+  cluster.settle();
+  const bool farewell_waits = GENERATE(true, false);
+  cluster[1].take();
+  cluster[1].groups.client_gone(1, cluster[1].effects);
+  if (!farewell_waits) {
+    cluster.bind_all();
+  }
+  cluster[1].groups.request(ClientLeave{1, 0, "g", LeaveReason::slow}, cluster[1].effects);
+  if (farewell_waits) {
+    cluster[1].join(1, "h");
+    cluster[1].leave(1, "g");
+    cluster[1].send(1, "g", Service::total, {"late"});
+    cluster[1].groups.request(ClientSession{1, 7, 77}, cluster[1].effects);
+    cluster[1].groups.request(ClientState{1, 8, "g", 1, true, false, {}}, cluster[1].effects);
+  }
+  cluster.settle();
+  CHECK(all<RequestRefused>(cluster[1].effects).empty());
+  CHECK(all<DeliverMessages>(cluster[2].effects).empty());
+  REQUIRE(cluster[2].groups.views().size() == 2);
+  CHECK(cluster[2].groups.views().front()->members.size() == 1);
+  CHECK(cluster[1].groups.idle());
+}

@@ -135,6 +135,32 @@ TEST_CASE("numbers are kept as ranges, the newest of them") {
   CHECK(fates.from(30).outcome == Outcome::delivered);
 }
 
+TEST_CASE("numbers end where the one behind the last is a number too") {
+  CHECK(valid_numbers(kLastNumber, 1));
+  CHECK_FALSE(valid_numbers(kLastNumber, 2));
+  CHECK_FALSE(valid_numbers(0, 1));
+  CHECK_FALSE(valid_numbers(~std::uint64_t{0}, 1));
+  Story story;
+  auto& client = story.cluster[1];
+  story.cluster.settle();
+  client.take();
+  say(client, 5, ~std::uint64_t{0});
+  say(client, 5, kLastNumber, 2);
+  client.groups.request(ClientSession{6, 1, 78, kLastNumber + 2}, client.effects);
+  const auto refused = all<RequestRefused>(client.take());
+  REQUIRE(refused.size() == 3);
+  for (const auto& why : refused) {
+    CHECK(why.code == "bad_request");
+  }
+  say(client, 5, kLastNumber);
+  story.cluster.settle();
+  story.cluster.change_view({1});
+  open(story.cluster[3], 8);
+  story.cluster.settle();
+  CHECK(only<SessionOpened>(story.cluster[3].effects).fates.delivered ==
+        std::vector<NumberRange>{{1, 3}, {kLastNumber, kLastNumber}});
+}
+
 TEST_CASE("sessions that closed first are forgotten first; the open ones never") {
   Sessions sessions;
   const MemberKey stays{pid(2), 1};

@@ -1,5 +1,6 @@
 // Members that do not read: gap, block, disconnect; and credit for those who send.
 #include <catch2/catch.hpp>
+#include <memory>
 #include <thread>
 
 #include "unit/io/control_fixture.h"
@@ -98,6 +99,27 @@ TEST_CASE("gap: a member that does not read leaves, is told from where on, and m
   auto again = slow_join(pb::GAP);
   again.set_id(2);
   enter(slow, again);
+}
+
+TEST_CASE("gap: who goes away in the same moment leaves first, whoever else goes") {
+  Fixture fixture;
+  auto other = std::make_unique<RawClient>(fixture.path);
+  auto slow = std::make_unique<RawClient>(fixture.path);
+  join(*other, "other");
+  enter(*slow, slow_join(pb::GAP));
+  fixture.daemon.run([&](FakeDaemon& fake) {
+    other.reset();
+    slow.reset();
+    fake.deliver("other", body_of({"it is found gone"}), 1, true);
+    fake.server->end_of_turn();
+    for (int i = 0; i < 3; ++i) {
+      fake.deliver("g", body_of({std::string(kMark, ' ')}), 1, true);
+    }
+    fake.server->end_of_turn();
+  });
+  CHECK(comes(fixture, [](FakeDaemon& fake) { return fake.told.size() == 3; }));
+  CHECK(fixture.daemon.run([](FakeDaemon& fake) { return fake.told; }) ==
+        std::vector<std::string>{"gone 1", "leave 2", "gone 2"});
 }
 
 TEST_CASE("gap: who has missed messages is not asked for the state behind them") {
