@@ -67,12 +67,12 @@ void OutputQueue::append(const Slice& head, const Slice& body, const FrameTag& t
   seal();
   pieces_.push_back({head, true, false, tag});
   if (!body.empty()) {
-    pieces_.push_back({body, false, false, {.group = tag.group}});
+    pieces_.push_back({body, false, false, {.group = tag.group, .paced = tag.paced}});
   }
   const std::size_t size = head.size() + body.size();
   bytes_ += size;
   messages_ += tag.messages;
-  if (tag.group != 0) {
+  if (tag.group != 0 && !tag.paced) {
     auto& waiting = waiting_[tag.group];
     waiting.bytes += size;
     waiting.messages += tag.messages;
@@ -83,7 +83,7 @@ void OutputQueue::append(const Slice& head, const Slice& body, const FrameTag& t
 void OutputQueue::account_gone(const Piece& piece) {
   messages_ -= piece.tag.messages;
   const auto found = waiting_.find(piece.tag.group);
-  if (found != waiting_.end()) {
+  if (found != waiting_.end() && !piece.tag.paced) {
     found->second.bytes -= piece.bytes.size();
     found->second.messages -= piece.tag.messages;
     if (found->second.bytes == 0) {
@@ -97,14 +97,29 @@ Waiting OutputQueue::waiting(core::GroupId group) const {
   return found == waiting_.end() ? Waiting{} : found->second;
 }
 
+/// Pieces of the frame that was written in part.
+std::size_t OutputQueue::begun() const {
+  std::size_t pieces = 0;
+  if (!pieces_.empty() && (offset_ > 0 || !pieces_.front().starts_frame)) {
+    do {
+      ++pieces;
+    } while (pieces < pieces_.size() && !pieces_[pieces].starts_frame);
+  }
+  return pieces;
+}
+
+bool OutputQueue::droppable(core::GroupId group) const {
+  const auto drops = [&](const Piece& piece) { return piece.tag.group == group && piece.tag.messages > 0; };
+  return std::any_of(pieces_.begin() + static_cast<std::ptrdiff_t>(begun()), pieces_.end(), drops);
+}
+
 std::pair<FrameTag, std::size_t> OutputQueue::drop(core::GroupId group) {
   std::deque<Piece> kept;
   FrameTag first;
   std::size_t messages = 0;
-  bool begun = offset_ > 0 || (!pieces_.empty() && !pieces_.front().starts_frame);  // the front frame is written in part
+  const std::size_t stay = begun();
   for (Piece& piece : pieces_) {
-    begun = begun && (kept.empty() || !piece.starts_frame);
-    if (piece.tag.group != group || begun) {
+    if (piece.tag.group != group || kept.size() < stay) {
       kept.push_back(std::move(piece));
       continue;
     }
@@ -181,14 +196,7 @@ void OutputQueue::written(std::size_t size) {
 
 void OutputQueue::drop_unwritten() {
   seal();
-  std::size_t keep = 0;
-  if (!pieces_.empty() && (offset_ > 0 || !pieces_.front().starts_frame)) {
-    keep = 1;
-    while (keep < pieces_.size() && !pieces_[keep].starts_frame) {
-      ++keep;
-    }
-  }
-  pieces_.resize(keep);
+  pieces_.resize(begun());
   waiting_.clear();
   messages_ = 0;
   for (Piece& piece : pieces_) {

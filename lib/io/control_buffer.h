@@ -55,9 +55,10 @@ struct FrameTag {
   std::uint64_t token = 0;
   core::Service service = core::Service::total;
   std::uint64_t position = 0;
+  bool paced = false;  ///< comes as fast as it is read (T1), so it says nothing of how its reader keeps up
 };
 
-/// What waits to be read of one group.
+/// What waits to be read of one group, without what is paced.
 struct Waiting {
   std::size_t bytes = 0;
   std::size_t messages = 0;
@@ -85,6 +86,8 @@ class OutputQueue {
 
   /// Lets go of the whole frames of a group. The first with messages that was dropped, and how many messages.
   std::pair<FrameTag, std::size_t> drop(core::GroupId group);
+  /// Whether drop() would let go of messages.
+  [[nodiscard]] bool droppable(core::GroupId group) const;
 
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] std::size_t messages() const { return messages_; }
@@ -102,6 +105,7 @@ class OutputQueue {
   void own_backlog();
   void written(std::size_t size);
   void account_gone(const Piece& piece);
+  [[nodiscard]] std::size_t begun() const;
 
   std::deque<Piece> pieces_;
   std::string tail_;        ///< small frames, collected

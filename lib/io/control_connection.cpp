@@ -14,7 +14,6 @@ using Socket = asio::local::stream_protocol::socket;
 
 constexpr std::size_t kKeep = std::size_t{64} << 10U;
 constexpr std::chrono::milliseconds kGrace{1000};  // for the last words to a client that does not read
-constexpr std::chrono::seconds kStuck{30};         // without a byte of a large frame that has begun: others wait for its room
 
 /// A client that shut down only its sending side still wants its replies.
 bool hung_up(int socket) {
@@ -34,9 +33,14 @@ ControlConnection::ControlConnection(Socket socket, const ControlLimits& limits,
 
 // ---- input
 
-bool ControlConnection::may_read() const {
-  // Replies that are not read stop the requests that cause more of them.
+/// Replies that are not read stop the requests that cause more of them.
+bool ControlConnection::may_take() const {
   return !no_room_ && user_->wants_input() && output_.bytes() <= limits_.max_output / 4;
+}
+
+/// A large frame that has its room is read to its end in any case: whether it comes is up to its client alone.
+bool ControlConnection::may_read() const {
+  return may_take() || (input_.keeps_share() && input_.unread().size() < wanted_);
 }
 
 void ControlConnection::read() {
@@ -76,7 +80,7 @@ void ControlConnection::process() {
   if (encoding_ == Encoding::unknown && !bytes.empty()) {
     encoding_ = bytes.front() == '{' ? Encoding::json : Encoding::binary;
   }
-  while (state_ == State::open && may_read() && (encoding_ == Encoding::json ? next_line() : next_frame())) {
+  while (state_ == State::open && may_take() && (encoding_ == Encoding::json ? next_line() : next_frame())) {
   }
   if (state_ != State::closed) {
     user_->read_done();
@@ -127,23 +131,30 @@ bool ControlConnection::room_for(std::size_t length) {
   no_room_ = share == nullptr;
   if (share) {
     input_.keep(std::move(share));
-    watch_large_frame(input_.unread().size());
+    begun_ = std::chrono::steady_clock::now();
+    watch_large_frame();
   }
   return !no_room_;
 }
 
-/// Whoever begins a large frame and does not go on keeps others from sending theirs.
-void ControlConnection::watch_large_frame(std::size_t seen) {
-  progress_.expires_after(kStuck);
-  progress_.async_wait([self = shared_from_this(), seen](const std::error_code& error) {
-    if (error || self->state_ != State::open || !self->input_.keeps_share()) {
+/// When more of the large frame must be here: at no time it may be further behind `large_frame_rate` than `large_frame_slack`.
+std::chrono::steady_clock::time_point ControlConnection::large_frame_due() const {
+  const std::chrono::milliseconds worth(input_.unread().size() * 1000 / limits_.large_frame_rate);
+  return begun_ + limits_.large_frame_slack + worth;
+}
+
+/// Others wait for the room of a large frame that has begun, so it must go on.
+void ControlConnection::watch_large_frame() {
+  progress_.expires_at(large_frame_due());
+  progress_.async_wait([self = shared_from_this()](const std::error_code& error) {
+    const bool whole = self->input_.unread().size() >= self->wanted_;
+    if (error || self->state_ != State::open || !self->input_.keeps_share() || whole) {
       return;
     }
-    const std::size_t now = self->input_.unread().size();
-    if (now == seen && !self->stalled_) {
-      self->finish("a frame of more than " + std::to_string(LargeFrames::kLarge) + " bytes was begun and not continued");
+    if (self->large_frame_due() > std::chrono::steady_clock::now()) {
+      self->watch_large_frame();
     } else {
-      self->watch_large_frame(now);
+      self->finish("a frame of more than " + std::to_string(LargeFrames::kLarge) + " bytes was begun, and came too slowly");
     }
   });
 }
@@ -255,8 +266,9 @@ std::pair<FrameTag, std::size_t> ControlConnection::drop(core::GroupId group) {
 }
 
 void ControlConnection::account() {
-  backlog_.bytes = backlog_.bytes - accounted_ + output_.bytes();
-  accounted_ = output_.bytes();
+  const std::size_t bytes = state_ == State::open ? output_.bytes() : 0;
+  backlog_.bytes = backlog_.bytes - accounted_ + bytes;
+  accounted_ = bytes;
 }
 
 void ControlConnection::push() {
@@ -304,9 +316,9 @@ void ControlConnection::finish(std::string why) {
     scratch_.clear();
     append_reply(scratch_, reply, encoding_);
     output_.append(scratch_);
-    account();
   }
   state_ = State::finishing;
+  account();
   expire_after(kGrace);
   user_->output_queued();
 }

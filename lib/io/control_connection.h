@@ -20,7 +20,7 @@ namespace vsync::io {
 struct Backlog {
   explicit Backlog(std::size_t large_frames) : large(large_frames) {}
 
-  std::size_t bytes = 0;  ///< that wait to be read by clients
+  std::size_t bytes = 0;  ///< that wait to be read by clients, but for those who are being disconnected
   LargeFrames large;      ///< that come from clients
 };
 
@@ -62,6 +62,7 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   void push();
   /// Lets go of what waits to be written of a group, but for what was begun (OutputQueue::drop).
   std::pair<FrameTag, std::size_t> drop(core::GroupId group);
+  [[nodiscard]] bool droppable(core::GroupId group) const { return output_.droppable(group); }
   void send_error(std::uint64_t id, std::string_view code, std::string message);
   /// Writes what is queued, as much as the socket takes; the rest follows by itself.
   void flush();
@@ -86,18 +87,21 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
   void process();
   bool next_frame();
   bool room_for(std::size_t length);
-  void watch_large_frame(std::size_t seen);
+  [[nodiscard]] std::chrono::steady_clock::time_point large_frame_due() const;
+  void watch_large_frame();
   bool next_line();
   void take_request(std::string_view bytes);
   void end_of_input();
   void queued();
   void account();
   void close();
+  [[nodiscard]] bool may_take() const;
   [[nodiscard]] bool may_read() const;
 
   asio::local::stream_protocol::socket socket_;
   asio::steady_timer expiry_;
-  asio::steady_timer progress_;  ///< of a large frame
+  asio::steady_timer progress_;                  ///< of a large frame
+  std::chrono::steady_clock::time_point begun_;  ///< when it had its room
   const ControlLimits& limits_;
   Backlog& backlog_;
   User* user_;

@@ -315,7 +315,9 @@ void ControlServer::Impl::catch_up(const core::GroupView& view, const std::vecto
   Broadcast broadcast(event);
   for (const core::ClientId client : clients) {
     if (ControlSession* const session = find(client); session != nullptr && session->groups.contains(view.group)) {
-      broadcast.to(session->connection());
+      if (session->hears(view.group)) {
+        broadcast.to(session->connection(), {.group = view.group, .paced = true});
+      }
       session->report_when_read();
     }
   }
@@ -334,7 +336,10 @@ void ControlServer::Impl::state_arrived(const core::StateArrived& effect) {
   Broadcast broadcast(event);
   for (const core::ClientId client : effect.clients) {
     if (ControlSession* const session = find(client)) {
-      broadcast.to(session->connection());
+      if (auto tag = session->tag_in(effect.group)) {
+        tag->paced = true;
+        broadcast.to(session->connection(), *tag);
+      }
       session->report_when_read();
     }
   }
@@ -377,7 +382,8 @@ void ControlServer::Impl::deliver(const core::DeliverMessages& effect) {
   std::optional<SharedFrame> json;
   std::optional<SharedFrame> binary;
   const auto& audience = effect.audience;
-  const FrameTag tag{effect.group, effect.count, effect.view, effect.token, effect.service, effect.position};
+  const bool paced = !audience.only.empty();
+  const FrameTag tag{effect.group, effect.count, effect.view, effect.token, effect.service, effect.position, paced};
   for (ControlSession* const session : found->second.members) {
     if (contains(audience.later, session->id()) || (!audience.only.empty() && !contains(audience.only, session->id()))) {
       continue;

@@ -35,6 +35,8 @@ struct ControlLimits {
   std::size_t max_line = std::size_t{16} << 20U;          ///< bytes of one JSON line
   std::size_t max_line_message = std::size_t{8} << 20U;   ///< bytes of one message in a JSON line
   std::size_t large_frames = 2 * core::kLargestMessage;   ///< bytes of large frames from all clients together
+  std::size_t large_frame_rate = std::size_t{1} << 20U;   ///< bytes a second in which a large frame must come that has begun,
+  std::chrono::milliseconds large_frame_slack{30'000};    ///< and how far it may be behind, before its client is disconnected
   std::size_t max_output = std::size_t{64} << 20U;        ///< bytes queued for one client before it is disconnected
   std::size_t max_output_messages = 1'000'000;            ///< messages, likewise
   std::size_t client_limit = std::size_t{64} << 20U;      ///< max_output without a largest message: the largest mark

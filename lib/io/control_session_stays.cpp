@@ -42,6 +42,9 @@ void ControlSession::deliver(const SharedFrame& frame, const FrameTag& tag) {
 
 /// False: the frame is not for this client.
 bool ControlSession::keeps_up(core::GroupId group, Stay& stay, const FrameTag& tag) {
+  if (tag.paced) {
+    return !stay.gone;
+  }
   Waiting waiting = connection_->waiting(group);
   if (!stay.gone && waiting.over(stay.bytes, stay.messages)) {
     connection_->push();  // what came in this turn has not been offered to it yet
@@ -91,8 +94,8 @@ void ControlSession::gap(core::GroupId group, Stay& stay, const FrameTag& next) 
 bool ControlSession::relieve() {
   bool relieved = false;
   for (auto& [group, stay] : stays_) {
-    const Waiting waiting = connection_->waiting(group);
-    if (stay.when_slow == pb::GAP && !stay.gone && waiting.messages > 0) {
+    // What is in writing goes out whole: to leave for that would free nothing.
+    if (stay.when_slow == pb::GAP && !stay.gone && connection_->droppable(group)) {
       gap(group, stay, {});
       relieved = true;
     }

@@ -238,10 +238,11 @@ Result<void> FakeDaemon::cluster_join(const std::vector<std::string>& peers) {
   return {};
 }
 
-void FakeDaemon::deliver(const std::string& name, const std::string& body, std::uint32_t count, bool text) {
+void FakeDaemon::deliver(const std::string& name, const std::string& body, std::uint32_t count, bool text,
+                         core::Audience audience) {
   Group& group = groups_.at(name);
   server->apply(core::DeliverMessages{group.view.group, core::Pid{2, 3, 0}, 1, group.view.token, 5, group.position + 1,
-                                      core::Service::total, text, count, Slice::copy_of(body)});
+                                      core::Service::total, text, count, Slice::copy_of(body), std::move(audience)});
   group.position += count;
 }
 

@@ -94,7 +94,7 @@ class FakeDaemon final : public io::ControlHandler {
   void release_joins();
   void exclude(const std::string& why);
   /// A message of another node, to the local members.
-  void deliver(const std::string& group, const std::string& body, std::uint32_t count, bool text);
+  void deliver(const std::string& group, const std::string& body, std::uint32_t count, bool text, core::Audience audience = {});
 
   // ---- io::ControlHandler
   void input(core::Input input) override;

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "unit/io/control_fixture.h"
@@ -95,6 +96,63 @@ TEST_CASE("what waits for all clients is bounded: who is furthest behind is told
     REQUIRE(reply);
     got += reply->event().has_message_batch() ? 1 : 0;
   }
+}
+
+TEST_CASE("what waits for all clients is bounded: as many are disconnected as must be, and no gap frees what is in writing") {
+  TempDir dir;
+  auto options = options_at(dir.file("s"));
+  options.limits.max_backlog = std::size_t{2} << 20U;
+  FakeDaemon daemon(options);
+  constexpr std::size_t kClients = 6;
+  auto joining = join(1, "g");
+  joining.mutable_join()->set_when_slow(GENERATE(pb::DISCONNECT, pb::GAP));
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (std::size_t i = 0; i < kClients; ++i) {
+    clients.push_back(std::make_unique<RawClient>(dir.file("s")));
+    clients.back()->frame(joining);
+    for (auto reply = clients.back()->read_frame(); !reply.value().has_join(); reply = clients.back()->read_frame()) {
+    }
+  }
+  daemon.run([](FakeDaemon& fake) {
+    fake.deliver("g", body_of({std::string(1'000'000, 'x')}), 1, true);
+    fake.server->end_of_turn();  // all are in the middle of it now
+    fake.deliver("g", body_of({"last"}), 1, true);
+  });
+  std::size_t stayed = 0;
+  for (const auto& client : clients) {
+    for (auto reply = client->read_frame(); reply; reply = client->read_frame()) {
+      CHECK_FALSE(reply->event().has_gap());
+      if (reply->event().has_message_batch() && reply->event().message_batch().body().size() < 100) {
+        ++stayed;
+        break;
+      }
+    }
+  }
+  CHECK(stayed >= 2);  // each of them leaves less to the kernel than 1 MB
+  CHECK(stayed < kClients);
+}
+
+TEST_CASE("a large frame that has begun must go on") {
+  TempDir dir;
+  auto options = options_at(dir.file("s"));
+  options.limits.large_frame_slack = std::chrono::milliseconds(50);
+  options.limits.large_frame_rate = std::size_t{1} << 40U;  // not to be had byte by byte
+  FakeDaemon daemon(options);
+  RawClient client(dir.file("s"));
+  constexpr std::string_view kHead("\0\x40\0\0", 4);  // 4 MiB
+  client.write(kHead);
+  std::atomic<bool> over = false;
+  std::thread trickle([&] {
+    while (!over) {
+      client.write("x");
+      std::this_thread::yield();
+    }
+  });
+  const auto said = client.read_frame();
+  over = true;
+  trickle.join();
+  REQUIRE(said);
+  CHECK_THAT(said->event().closing().why(), Contains("came too slowly"));
 }
 
 TEST_CASE("large frames share their room: the next is read when the memory of the one before is free") {

@@ -144,6 +144,52 @@ TEST_CASE("gap: who has missed messages is not asked for the state behind them")
   CHECK(last > 0);
 }
 
+TEST_CASE("gap: nothing of the state comes behind it") {
+  Fixture fixture;
+  RawClient slow(fixture.path);
+  enter(slow, slow_join(pb::GAP));
+  fixture.daemon.run([](FakeDaemon& fake) {
+    const auto piece = [&](bool last) {
+      fake.server->apply(core::StateArrived{{1}, "g", 1, 0, last, false, Slice::copy_of(std::string(kMark, 's'))});
+    };
+    for (int i = 0; i < 8; ++i) {
+      piece(false);  // more than the kernel takes, and it is no reason to be dropped
+    }
+    CHECK(fake.told.empty());
+    for (int i = 0; i < 3; ++i) {
+      fake.deliver("g", body_of({std::string(kMark, ' ')}), 1, true);
+    }
+    piece(true);
+  });
+  for (bool dropped = false; !dropped;) {
+    const auto reply = slow.read_frame();
+    REQUIRE(reply);
+    CHECK_FALSE(reply->event().state().last());
+    dropped = reply->event().has_gap();
+  }
+  auto again = slow_join(pb::GAP);
+  again.set_id(2);
+  slow.frame(again);
+  for (auto reply = slow.read_frame(); !reply.value().has_join(); reply = slow.read_frame()) {
+    CHECK_FALSE(reply->event().has_state());
+  }
+}
+
+TEST_CASE("gap: what a member missed while its state came is given as it reads, and its mark is not for that") {
+  Fixture fixture;
+  RawClient late(fixture.path);
+  enter(late, slow_join(pb::GAP));
+  constexpr int kMissed = 8;
+  fixture.daemon.run([](FakeDaemon& fake) {
+    for (int i = 0; i < kMissed; ++i) {
+      fake.deliver("g", body_of({std::string(kMark, ' ')}), 1, true, {{}, {1}});
+    }
+  });
+  for (int i = 0; i < kMissed; ++i) {
+    CHECK(late.read_frame()->event().has_message_batch());
+  }
+}
+
 TEST_CASE("block: a member that does not read holds its group, and releases it when it has read") {
   Fixture fixture;
   RawClient slow(fixture.path);
