@@ -15,6 +15,10 @@ namespace {
 using Time = BootClock::time_point;
 using Duration = BootClock::duration;
 
+constexpr Milliseconds kTurn{1};         // in the client, between looks at the signals
+constexpr Milliseconds kLook{200};       // at a join that waits
+constexpr Milliseconds kFarewell{1000};  // the daemon has heard of a leave long before
+
 struct Wishes {
   std::string group;
   std::vector<std::string> command;
@@ -36,6 +40,7 @@ class Keeper final : public Handler {
     lost_ = false;
   }
   void on_excluded(std::string_view, std::string_view) override { lost_ = true; }
+  void on_view(const GroupView& view) override { view_ = view; }
 
  private:
   static vsync::Options options(const Context& context) {
@@ -46,66 +51,99 @@ class Keeper final : public Handler {
     return options;
   }
 
-  Outcome<void> join();
-  [[nodiscard]] bool another_of_this_host(const GroupView& view);
+  std::optional<Outcome<Exit>> join();
+  [[nodiscard]] std::optional<Problem> cannot_join(const Failure& failure, bool late);
+  [[nodiscard]] bool another_of_this_host();
   [[nodiscard]] std::optional<Outcome<Exit>> step();
   std::optional<Outcome<Exit>> start();
   std::optional<Outcome<Exit>> signals();
   void stop(Time now);
-  void wait() const;
+  void stopped(int by);
+  [[nodiscard]] std::optional<Time> next_step() const;
+  void wait(std::optional<Time> until) const;
+  void leave() { static_cast<void>(client_.leave(wishes_.group, std::min(context_.timeout, kFarewell))); }
   Outcome<Exit> end(int status);
 
   /// The program must be gone a little before the lease is: a kill takes time too.
   [[nodiscard]] Time kill_at() const { return lease_.until - std::max<Duration>(lease_.length / 20, Milliseconds(10)); }
   [[nodiscard]] Duration grace() const { return wishes_.grace.count() > 0 ? Duration(wishes_.grace) : lease_.length / 4; }
   [[nodiscard]] Time stop_at() const { return kill_at() - grace(); }
+  [[nodiscard]] bool must_stop(Time now) const { return lost_ || now >= stop_at(); }
 
   const Wishes& wishes_;
   const Context& context_;
   const Signals signals_;
   Client client_;
   Child child_;
+  GroupView view_;
   Lease lease_;
+  bool reached_ = false;  ///< the daemon, once
+  bool told_ = false;     ///< that the join waits
+  bool joined_ = false;
   bool lost_ = true;              ///< no lease, or none that will be renewed
   std::optional<Time> stopping_;  ///< SIGTERM was sent, SIGKILL follows then
   bool killed_ = false;
 };
 
 Outcome<Exit> Keeper::run() {
-  if (auto joined = join(); !joined) {
-    return tl::unexpected(joined.error());
+  if (auto over = join()) {
+    return *over;
   }
   for (;;) {
     if (auto over = step()) {
       return *over;
     }
-    wait();
+    wait(next_step());
     if (auto polled = client_.poll(); !polled) {
       return problem(Exit::unreachable, polled.failure().message);
     }
   }
 }
 
-Outcome<void> Keeper::join() {
-  const auto joined = client_.join(wishes_.group, {.member_name = wishes_.name, .total_only = true, .lease = true});
-  if (!joined) {
-    const auto& failure = joined.failure();
-    return problem(failure.code == "unreachable" ? Exit::unreachable
-                   : failure.code == "timeout"   ? Exit::unknown
-                                                 : Exit::failed,
-                   failure.message + " (" + failure.code + ")");
+/// Waits as long as it takes: for the daemon to be a member, for a quorum, for a daemon that starts again. A value: the end.
+std::optional<Outcome<Exit>> Keeper::join() {
+  const Time patience = BootClock::now() + context_.timeout;
+  while (!joined_) {
+    if (auto over = signals()) {
+      return over;
+    }
+    const auto joined = client_.join(wishes_.group, {.member_name = wishes_.name, .total_only = true, .lease = true}, kTurn);
+    reached_ = reached_ || client_.connected();
+    joined_ = joined || joined.failure().code == "already_member";
+    if (!joined_) {
+      if (auto why = cannot_join(joined.failure(), BootClock::now() >= patience)) {
+        return tl::unexpected(std::move(*why));
+      }
+      wait(BootClock::now() + kLook);
+    }
   }
-  if (wishes_.one_per_host && another_of_this_host(*joined)) {
-    static_cast<void>(client_.leave(wishes_.group));
+  if (wishes_.one_per_host && another_of_this_host()) {
+    leave();
     return problem(Exit::failed, "this host takes part in '" + wishes_.group + "' already\n'vsyncctl group " + wishes_.group +
                                      "' shows who; --hosts-only-one allows one of each host.");
   }
-  return {};
+  return std::nullopt;
 }
 
-bool Keeper::another_of_this_host(const GroupView& view) {
+/// nullopt: it may still become one; when that takes long, somebody may want to know.
+std::optional<Problem> Keeper::cannot_join(const Failure& failure, bool late) {
+  static constexpr std::string_view kPassing[] = {"timeout",    "unreachable",   "disconnected", "excluded",
+                                                  "not_member", "shutting_down", "busy"};
+  const bool passes = std::ranges::find(kPassing, failure.code) != std::end(kPassing);
+  if (!passes || (late && !reached_)) {
+    const Exit exit = failure.code == "unreachable" ? Exit::unreachable : passes ? Exit::unknown : Exit::failed;
+    return Problem{exit, failure.message + " (" + failure.code + ")"};
+  }
+  if (late && !std::exchange(told_, true)) {
+    std::cerr << "vsyncctl: waits to join '" << wishes_.group << "': " << failure.message
+              << "; 'vsyncctl status' tells whether the daemon is a member and has a quorum\n";
+  }
+  return std::nullopt;
+}
+
+bool Keeper::another_of_this_host() {
   const auto daemon = client_.status();
-  return daemon && std::count_if(view.members.begin(), view.members.end(),
+  return daemon && std::count_if(view_.members.begin(), view_.members.end(),
                                  [&](const auto& member) { return member.node == daemon->node; }) > 1;
 }
 
@@ -126,6 +164,10 @@ std::optional<Outcome<Exit>> Keeper::step() {
       return problem(Exit::failed, "lost '" + wishes_.group + "': " + wishes_.command.front() + " was stopped");
     }
   }
+  if (const auto by = child_.stopped()) {
+    stopped(*by);  // perhaps for long: the leases that came meanwhile are to be read first
+    return std::nullopt;
+  }
   if (child_.running()) {
     stop(now);
     return std::nullopt;
@@ -144,22 +186,42 @@ std::optional<Outcome<Exit>> Keeper::start() {
   const auto failed =
       child_.start(wishes_.command, {{"VSYNC_GROUP", wishes_.group}, {"VSYNC_TOKEN", std::to_string(lease_.token)}});
   if (!failed.empty()) {
-    static_cast<void>(client_.leave(wishes_.group));
+    leave();
     return problem(Exit::failed, "cannot run '" + wishes_.command.front() + "': " + failed);
   }
   return std::nullopt;
 }
 
 void Keeper::stop(Time now) {
-  if (!stopping_ && (lost_ || now >= stop_at())) {
+  if (!stopping_ && must_stop(now)) {
     stopping_ = std::min(now + grace(), kill_at());
     std::cerr << "vsyncctl: leads '" << wishes_.group << "' no more: stops " << wishes_.command.front() << '\n';
-    child_.signal(SIGTERM);
-    child_.signal(SIGCONT);
+    if (now < *stopping_) {  // else it must not run any more, not even to end
+      child_.signal(SIGTERM);
+      child_.signal(SIGCONT);
+    }
   }
   if (stopping_ && !killed_ && now >= *stopping_) {
     killed_ = true;
     child_.signal(SIGKILL);
+  }
+}
+
+/// The program was stopped. On a terminal it is a job of the user's shell together with us: what wants the terminal gets it when
+/// we have it; else we are stopped too, and it goes on when we do (SIGCONT).
+void Keeper::stopped(int by) {
+  if (!child_.terminal().there() || by == SIGSTOP) {
+    return;  // somebody's own wish
+  }
+  if (by != SIGTSTP && child_.terminal().ours()) {
+    return child_.resume();
+  }
+  child_.release_terminal();
+  if (!signals_.suspend()) {  // there is no shell
+    if (!child_.terminal().ours()) {
+      child_.signal(SIGHUP);
+    }
+    child_.resume();
   }
 }
 
@@ -169,8 +231,14 @@ std::optional<Outcome<Exit>> Keeper::signals() {
     if (*number == SIGCHLD) {
       continue;
     }
-    if (child_.running()) {
+    if (*number == SIGCONT && child_.running()) {
+      if (!must_stop(BootClock::now())) {
+        child_.resume();
+      }
+    } else if (child_.running()) {
       child_.signal(*number);
+    } else if (*number == SIGTSTP) {
+      static_cast<void>(signals_.suspend());
     } else if (*number == SIGTERM || *number == SIGINT || *number == SIGHUP || *number == SIGQUIT) {
       return end(128 + *number);
     }
@@ -178,11 +246,15 @@ std::optional<Outcome<Exit>> Keeper::signals() {
   return std::nullopt;
 }
 
-void Keeper::wait() const {
-  std::optional<Time> until;
-  if (child_.running() && !killed_) {
-    until = stopping_ ? *stopping_ : stop_at();
+/// When something is due, whatever comes.
+std::optional<Time> Keeper::next_step() const {
+  if (!child_.running() || killed_) {
+    return std::nullopt;
   }
+  return stopping_ ? *stopping_ : stop_at();
+}
+
+void Keeper::wait(std::optional<Time> until) const {
   int milliseconds = -1;
   if (until) {
     const auto left = std::chrono::ceil<Milliseconds>(*until - BootClock::now()).count();
@@ -194,7 +266,9 @@ void Keeper::wait() const {
 
 /// By leaving, the lease is given up at once: the next member need not wait for its end.
 Outcome<Exit> Keeper::end(int status) {
-  static_cast<void>(client_.leave(wishes_.group));
+  if (joined_) {
+    leave();
+  }
   return static_cast<Exit>(status);
 }
 

@@ -107,6 +107,12 @@ void FakeDaemon::release_joins() {
   }
 }
 
+void FakeDaemon::refuse_joins(std::string_view code) {
+  for (const auto& join : std::exchange(held_joins_, {})) {
+    server->apply(core::RequestRefused{join.client, join.request, code, "the test says so"});
+  }
+}
+
 void FakeDaemon::remove(Group& group, core::ClientId client, core::LeaveReason reason) {
   auto& members = group.view.members;
   const auto found = std::find_if(members.begin(), members.end(), [&](const auto& member) { return member.client == client; });

@@ -92,6 +92,8 @@ class FakeDaemon final : public io::ControlHandler {
   void release_sends();
   void release_sessions();
   void release_joins();
+  /// Those that wait; later ones wait too.
+  void refuse_joins(std::string_view code);
   void exclude(const std::string& why);
   /// A message of another node, to the local members.
   void deliver(const std::string& group, const std::string& body, std::uint32_t count, bool text, core::Audience audience = {});

@@ -184,7 +184,7 @@ TEST_CASE("send tells outcomes and exits by them") {
   CHECK(lines.wait() == 0);
 
   fixture.daemon.run([](FakeDaemon& daemon) { daemon.hold_sends = true; });
-  CHECK_THAT(fixture.run({"send", "g", "held", "--timeout", "50ms"}, 4), Contains("not known"));
+  CHECK_THAT(fixture.run({"send", "g", "held", "--timeout", "1s"}, 4), Contains("not known"));
   listener.interrupt();
   CHECK(listener.wait() == 0);
 }
@@ -206,7 +206,7 @@ TEST_CASE("bench tells rate, percentiles and a histogram") {
 TEST_CASE("bench says how many outcomes it does not know") {
   Fixture fixture;
   fixture.daemon.run([](FakeDaemon& daemon) { daemon.hold_sends = true; });
-  const auto text = fixture.run({"bench", "g", "--rate", "100", "--duration", "50ms", "--timeout", "50ms"}, 4);
+  const auto text = fixture.run({"bench", "g", "--rate", "100", "--duration", "50ms", "--timeout", "1s"}, 4);
   CHECK_THAT(text, Contains("outcome unknown: ") && Contains("timeout"));
 }
 
@@ -303,5 +303,5 @@ TEST_CASE("strangers are told that they may not") {
 TEST_CASE("no answer in time is an unknown outcome") {
   Fixture fixture;
   fixture.daemon.run([](FakeDaemon& daemon) { daemon.hold_joins = true; });
-  CHECK_THAT(fixture.run({"listen", "g", "--timeout", "50ms"}, 4), Contains("was not installed in time"));
+  CHECK_THAT(fixture.run({"listen", "g", "--timeout", "1s"}, 4), Contains("was not installed in time"));
 }
