@@ -160,6 +160,16 @@ bool GroupState::waits(const MemberKey& member) const {
   return it != replicas_.end() && (it->second.mark == Mark::waits || joiners_.contains(member));
 }
 
+std::set<ClientRef> GroupState::waiting(bool joiners) const {
+  std::set<ClientRef> found;
+  for (const auto& [member, replica] : replicas_) {
+    if (waits(member) && joiners_.contains(member) == joiners) {
+      found.insert({member.first, member.second});
+    }
+  }
+  return found;
+}
+
 std::vector<MemberKey> GroupState::marked(Mark mark) const {
   std::vector<MemberKey> found;
   for (const auto& [member, replica] : replicas_) {

@@ -70,6 +70,8 @@ class GroupState {
   [[nodiscard]] std::vector<HistoryPosition> known() const;
   /// It wants the state and has none yet.
   [[nodiscard]] bool waits(const MemberKey& member) const;
+  /// Those of the transfer under way, or all others that wait: they get the next state.
+  [[nodiscard]] std::set<ClientRef> waiting(bool joiners) const;
   /// Token of the view at which the last transfer began; 0: there was none.
   [[nodiscard]] std::uint64_t boundary() const { return boundary_; }
   [[nodiscard]] const MemberKey& donor() const { return donor_; }

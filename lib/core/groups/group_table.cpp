@@ -41,6 +41,9 @@ std::uint64_t Group::placed(const Pid& sender, Service service) const {
 GroupTable::Change GroupTable::join(const Pid& daemon, ClientId client, const JoinBody& body) {
   const GroupMember member{daemon, client, std::string(body.member_name)};
   auto name = names_.find(body.group);
+  if (memberships_ >= kMaxMemberships) {
+    return {};
+  }
   if (name == names_.end()) {
     if (groups_.size() >= kMaxGroups) {
       return {};
@@ -65,6 +68,7 @@ GroupTable::Change GroupTable::join(const Pid& daemon, ClientId client, const Jo
     return {};
   }
   group.joining.push_back(member);
+  ++memberships_;
   group.state.join({daemon, client}, body.state);
   return advance(group);
 }
@@ -81,6 +85,7 @@ GroupTable::Change GroupTable::leave(const Pid& daemon, ClientId client, GroupId
     // A client that leaves before the flush of its join is over was never a member.
     const bool was_joining = std::erase_if(group.joining, same_client(daemon, client)) > 0;
     group.state.forget({daemon, client});
+    memberships_ -= was_joining ? 1 : 0;
     return {.group = was_joining ? id : 0};
   }
   if (contains(group.leaving, *member)) {
@@ -173,6 +178,7 @@ GroupViewPtr GroupTable::install_group_view(Group& group) {
   view->members.insert(view->members.end(), group.joining.begin(), group.joining.end());
   view->joined = std::exchange(group.joining, {});
   view->left = std::exchange(group.leaving, {});
+  memberships_ -= view->left.size();
   group.state.install(view->members, view->token, group.history, group.policy.disks);
   for (const auto& member : view->members) {
     if (group.state.waits(key_of(member))) {
@@ -239,8 +245,8 @@ std::vector<GroupViewPtr> GroupTable::install(const View& view) {
   return installed;
 }
 
-void GroupTable::remove_daemons_not_in(const View& view, Group& group) const {
-  std::erase_if(group.joining, [&](const GroupMember& m) { return !view.contains(m.pid); });
+void GroupTable::remove_daemons_not_in(const View& view, Group& group) {
+  memberships_ -= std::erase_if(group.joining, [&](const GroupMember& m) { return !view.contains(m.pid); });
   for (const auto& daemon : group.daemons) {
     if (view.contains(daemon)) {
       continue;

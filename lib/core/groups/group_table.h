@@ -47,6 +47,8 @@ class GroupTable {
  public:
   static constexpr std::size_t kMaxGroups = 65536;
   static constexpr std::size_t kMaxMembers = 65536;  ///< of one group
+  /// Of all groups together: so the table has fewer bytes than a joiner takes (J6), whatever names they have.
+  static constexpr std::size_t kMaxMemberships = kMaxMembers * 5 / 2;
 
   /// What an ordered change did.
   struct Change {
@@ -93,7 +95,7 @@ class GroupTable {
  private:
   Change advance(Group& group);
   GroupViewPtr install_group_view(Group& group);
-  void remove_daemons_not_in(const View& view, Group& group) const;
+  void remove_daemons_not_in(const View& view, Group& group);
   static void dismiss_hopeless(Group& group);
   [[nodiscard]] std::uint64_t next_token();
   bool add(Group group);  // a loaded one; false: contradicts the table
@@ -104,6 +106,7 @@ class GroupTable {
   ViewId view_ = 0;         // daemon view
   bool cold_ = false;       // that view is cold
   Sessions sessions_;
+  std::size_t memberships_ = 0;  // follows from the groups
   std::uint64_t installed_ = 0;  // group views installed in it: the lower half of the token
 };
 

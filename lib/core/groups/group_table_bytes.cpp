@@ -225,6 +225,7 @@ bool GroupTable::add(Group group) {
       !holders_are_members(group)) {
     return false;
   }
+  memberships_ += group.view->members.size() + group.joining.size();
   return groups_.emplace(group.id, std::move(group)).second;
 }
 

@@ -105,7 +105,7 @@ Groups::Placed Groups::hand_over(const Pid& sender, const Run& run, const Envelo
     }
   }
   if (envelope.kind == Envelope::Kind::request && sender == self_) {
-    open_requests_.delivered(run.client, envelope.request, *first.view, envelope.to);
+    open_requests_.delivered(run.client, envelope.request, *first.view, envelope.to, first.state.waiting(false));
   }
   return placed;
 }
@@ -136,7 +136,7 @@ Groups::Placed Groups::hand_to(const Group& group, const Pid& sender, const Run&
                                       alone ? envelope.to->client : 0,
                                       envelope.request,
                                       history});
-    transfers_.hold(group.id, effects.back(), body.size());
+    transfers_.hold(group.id, effects, body.size());
   }
   return {position, {}, history};
 }
@@ -256,7 +256,7 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
   const auto* group = table_.find(view->group);
   auto later = group != nullptr ? transfers_.before(*group, *view, effects) : std::vector<ClientId>{};
   effects.push_back(GroupViewInstalled{view, {std::move(later), {}}});
-  transfers_.hold(view->group, effects.back(), 0);
+  transfers_.hold(view->group, effects, 0);
   for (const auto& member : view->joined) {
     if (auto* client = member.pid == self_ ? queues_.find(member.client) : nullptr; client != nullptr) {
       client->groups.insert(view->group);
@@ -276,8 +276,14 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
     }
   }
   stability_.changed(*view);
-  open_requests_.changed(*view, effects);
+  const bool boundary = group != nullptr && group->state.boundary() == view->token;
+  open_requests_.changed(*view, boundary ? group->state.waiting(true) : std::set<ClientRef>{}, effects);
   lead(*view, ordered);
+  if (group != nullptr && group->daemons.contains(self_)) {
+    own_groups_.insert(view->group);
+  } else {
+    own_groups_.erase(view->group);
+  }
   if (group != nullptr) {
     transfers_.after(*group, *view, effects);
   } else {

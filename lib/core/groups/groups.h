@@ -25,6 +25,9 @@ namespace vsync::core {
 /// Knows no link and no ballot. Not thread-safe; every call is one step of the core.
 class Groups {
  public:
+  /// With clients of one daemon, when these make a further one: so its users leave room to others.
+  static constexpr std::size_t kMaxOwnGroups = GroupTable::kMaxGroups / 4;
+
   Groups(const Pid& self, const Limits& limits, bool trace);
 
   // ---- requests of local clients; answers are effects
@@ -179,6 +182,7 @@ class Groups {
   Reassembly fragments_;
   StateTransfers transfers_;
   std::set<Pid> daemons_;                                           // of the daemon view
+  std::set<GroupId> own_groups_;                                    // with own clients
   std::set<GroupId> flush_due_;                                     // G4: GFLUSHED to bind, before anything else
   std::deque<ClientHold> holds_due_;                                // G10: to bind next
   std::map<std::pair<ClientId, GroupId>, std::set<bool>> holding_;  // G10: own clients, as asked for; true: for the disk (K2)

@@ -206,6 +206,9 @@ std::optional<Refusal> Groups::refusal(const Client& client, const ClientJoin& j
   if (group != nullptr && client.groups.contains(group->id)) {
     return Refusal{"already_member", "already a member of group " + join.group};
   }
+  if (group == nullptr && own_groups_.size() >= kMaxOwnGroups) {
+    return Refusal{"too_many", "the clients of one daemon make no more than " + std::to_string(kMaxOwnGroups) + " groups"};
+  }
   return std::nullopt;
 }
 

@@ -35,16 +35,25 @@ void OpenRequests::open(ClientId client, RequestId request, Wait wait, Duration 
   open.within = within;
 }
 
-void OpenRequests::delivered(ClientId client, RequestId request, const GroupView& view, std::optional<ClientRef> to) {
+void OpenRequests::delivered(ClientId client, RequestId request, const GroupView& view, std::optional<ClientRef> to,
+                             const std::set<ClientRef>& later) {
   const auto at = requests_.find({client, request});
   if (at == requests_.end()) {
     return;  // its deadline has passed
   }
-  at->second.group = view.group;
+  auto& open = at->second;
+  open.group = view.group;
+  open.alone = to.has_value();
   for (const auto& member : view.members) {
-    if (!to || *to == ClientRef{member.pid, member.client}) {
-      at->second.asked.push_back({member, false});
+    const ClientRef address{member.pid, member.client};
+    if (!to || *to == address) {
+      open.asked.push_back({member, !to && later.contains(address) ? "no_state" : ""});
     }
+  }
+  std::erase_if(open.replies, [&](const auto& reply) { return !is_asked(open, reply.first); });
+  open.bytes = 0;
+  for (const auto& [member, reply] : open.replies) {
+    open.bytes += reply.body.size();
   }
 }
 
@@ -70,6 +79,13 @@ void OpenRequests::outcome(ClientId client, RequestId request, Outcome outcome, 
   requests_.erase(at);
 }
 
+/// Nobody else's reply counts, or takes room. Before the request is delivered here that is not known.
+bool OpenRequests::is_asked(const Open& open, const ClientRef& member) {
+  return std::ranges::any_of(open.asked, [&](const Asked& asked) {
+    return ClientRef{asked.member.pid, asked.member.client} == member;
+  });
+}
+
 /// The first reply of a member counts. It is copied: it waits, and must not keep the frame that it came in.
 void OpenRequests::replied(const ClientRef& asker, RequestId request, const ClientRef& member, bool text, const Slice& body,
                            Effects& effects) {
@@ -78,6 +94,9 @@ void OpenRequests::replied(const ClientRef& asker, RequestId request, const Clie
     return;
   }
   auto& open = at->second;
+  if (open.group != 0 && !is_asked(open, member)) {
+    return;
+  }
   const auto held = sum(asker.client, [](const Open& other) { return other.bytes; });
   const bool too_large = held + body.size() > kMaxBytes;
   const bool first =
@@ -86,7 +105,7 @@ void OpenRequests::replied(const ClientRef& asker, RequestId request, const Clie
   end_if_over(at, effects);
 }
 
-void OpenRequests::changed(const GroupView& view, Effects& effects) {
+void OpenRequests::changed(const GroupView& view, const std::set<ClientRef>& later, Effects& effects) {
   if (mutant(Mutant::request_counts_leavers)) {
     return;
   }
@@ -96,7 +115,9 @@ void OpenRequests::changed(const GroupView& view, Effects& effects) {
       continue;
     }
     for (auto& asked : at->second.asked) {
-      asked.left = asked.left || std::ranges::any_of(view.left, [&](const auto& left) { return left.member == asked.member; });
+      const bool left = std::ranges::any_of(view.left, [&](const auto& departure) { return departure.member == asked.member; });
+      const bool has_it = !at->second.alone && later.contains({asked.member.pid, asked.member.client});
+      asked.gone = left ? "left" : has_it ? "no_state" : asked.gone;
     }
     end_if_over(at, effects);
   }
@@ -149,7 +170,7 @@ bool OpenRequests::over(const Open& open) {
   for (const auto& asked : open.asked) {
     const ClientRef address{asked.member.pid, asked.member.client};
     good += replied_well(open.replies, asked.member) ? 1U : 0U;
-    awaited += !asked.left && !open.replies.contains(address) ? 1U : 0U;
+    awaited += asked.gone.empty() && !open.replies.contains(address) ? 1U : 0U;
   }
   const bool all_heard = open.wait == Wait::all && awaited == 0;
   return open.delivered && (all_heard || (open.wait != Wait::all && (good >= wanted(open) || good + awaited < wanted(open))));
@@ -171,7 +192,9 @@ RequestAnswered OpenRequests::result(const Key& key, const Open& open) {
     if (replied_well(open.replies, asked.member)) {
       answer.replies.push_back({asked.member, reply->second.text, reply->second.body});
     } else {
-      answer.missing.push_back({asked.member, reply != open.replies.end() ? "too_large" : asked.left ? "left" : "no_reply"});
+      answer.missing.push_back({asked.member, reply != open.replies.end() ? "too_large"
+                                              : asked.gone.empty()        ? "no_reply"
+                                                                          : asked.gone});
     }
   }
   answer.complete = open.delivered && answer.replies.size() >= wanted(open);

@@ -196,7 +196,7 @@ Time StateTransfers::patience(const Outgoing& outgoing) const {
   return its_turn ? outgoing.progress + limits_.state_timeout : kNever;
 }
 
-void StateTransfers::tick() {
+void StateTransfers::tick(Effects& effects) {
   for (auto& [id, outgoing] : outgoing_) {
     if (patience(outgoing) <= now_) {
       outgoing.over = true;
@@ -204,8 +204,14 @@ void StateTransfers::tick() {
     }
   }
   for (auto& [key, incoming] : incoming_) {
-    if (!incoming.live && !incoming.unread.empty() && incoming.progress + limits_.state_timeout <= now_) {
-      give_up(key.first, incoming);
+    std::set<ClientId> slow;
+    for (const auto& [client, since] : incoming.unread) {
+      if (!incoming.live && since + limits_.state_timeout <= now_) {
+        slow.insert(client);
+      }
+    }
+    if (!slow.empty()) {
+      give_up(key, incoming, slow, effects);
     }
   }
   forget_empty();
@@ -217,7 +223,9 @@ Time StateTransfers::next_deadline() const {
     next = std::min(next, patience(outgoing));
   }
   for (const auto& [key, incoming] : incoming_) {
-    next = incoming.live || incoming.unread.empty() ? next : std::min(next, incoming.progress + limits_.state_timeout);
+    for (const auto& [client, since] : incoming.unread) {
+      next = incoming.live ? next : std::min(next, since + limits_.state_timeout);
+    }
   }
   return next;
 }
@@ -248,6 +256,7 @@ void StateTransfers::excluded(Effects& effects) {
   incoming_.clear();
   pending_.clear();
   given_up_.clear();
+  kept_.clear();
   statements_.clear();
   held_bytes_ = 0;
 }

@@ -13,6 +13,12 @@ bool contains(const std::vector<ClientId>& clients, ClientId client) {
   return std::find(clients.begin(), clients.end(), client) != clients.end();
 }
 
+/// G7: of a message for one member; 0: it is for all.
+ClientId alone(const Effect& effect) {
+  const auto* messages = std::get_if<DeliverMessages>(&effect);
+  return messages != nullptr ? messages->direct : 0;
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------- views
@@ -38,6 +44,9 @@ std::vector<ClientId> StateTransfers::before(const Group& group, const GroupView
   }
   auto& pending = pending_[group.id];
   const auto gone = [&](ClientId client) { return !local.contains(client); };
+  auto left = pending;
+  std::erase_if(left, [&](ClientId client) { return local.contains(client); });
+  take_kept(group.id, left);
   std::erase_if(pending, gone);
   auto& given_up = given_up_[group.id];
   std::erase_if(given_up, gone);
@@ -47,12 +56,13 @@ std::vector<ClientId> StateTransfers::before(const Group& group, const GroupView
       continue;
     }
     std::erase_if(incoming.clients, gone);
-    if (std::erase_if(incoming.unread, gone) > 0 && incoming.unread.empty()) {
+    if (std::erase_if(incoming.unread, [&](const auto& entry) { return gone(entry.first); }) > 0 && incoming.unread.empty()) {
       all_taken(key, incoming, effects);
     }
     const bool boundary = group.state.boundary() == view.token;
     if (boundary && restarts(group, incoming)) {
       pending.insert(incoming.clients.begin(), incoming.clients.end());
+      keep_direct(group.id, incoming);
       incoming.clients.clear();
     }
     if (!incoming.live) {
@@ -80,12 +90,19 @@ void StateTransfers::after(const Group& group, const GroupView& view, Effects& e
       if (!history && group.state.cold() &&
           incoming_of(group.id, donor) == nullptr) {  // else it has all of it already: see restarts()
         effects.push_back(StateArrived{{donor}, group.name, view.token, 0, true, true, {}});
+        for (auto& held : take_kept(group.id, {donor})) {
+          std::get<DeliverMessages>(held.effect).audience = {{}, {donor}};
+          effects.push_back(std::move(held.effect));
+        }
       }
       if (group.state.active()) {
         begin_outgoing(group, effects);
       }
     }
     begin_incoming(group, effects);
+    if (const auto kept = kept_.find(group.id); kept != kept_.end() && kept->second.empty()) {
+      kept_.erase(kept);
+    }
     for (const auto& [from, ack] : std::map(early_[group.id])) {
       if (ack.token == view.token) {
         received(from, ack, effects);
@@ -123,6 +140,10 @@ void StateTransfers::refresh(GroupId id, const Group* group, Effects& effects) {
     early_.erase(id);
     pending_.erase(id);
     given_up_.erase(id);
+    for (const auto& held : kept_[id]) {
+      held_bytes_ -= held.bytes;
+    }
+    kept_.erase(id);
     for (auto& [key, incoming] : incoming_) {
       if (key.first == id) {
         incoming.clients.clear();
@@ -162,9 +183,13 @@ void StateTransfers::begin_incoming(const Group& group, Effects& effects) {
   incoming.name = group.name;
   incoming.token = state.boundary();
   incoming.donor = state.donor().first;
+  incoming.held = take_kept(group.id, {clients.begin(), clients.end()});
+  for (const auto& held : incoming.held) {
+    incoming.bytes += held.bytes;
+    held_bytes_ += held.bytes;
+  }
   incoming.clients = std::move(clients);
   incoming.history = group.policy.disks > 0;
-  incoming.progress = now_;
   send(incoming.donor, StateAck{group.id, incoming.token, 0}, effects);
 }
 
@@ -185,31 +210,92 @@ std::vector<ClientId> StateTransfers::waiting(GroupId group) const {
   return mutant(Mutant::state_overtaken) ? std::vector<ClientId>{} : clients;
 }
 
-void StateTransfers::hold(GroupId group, const Effect& effect, std::size_t bytes) {
-  if (mutant(Mutant::state_overtaken)) {
+void StateTransfers::hold(GroupId group, Effects& effects, std::size_t bytes) {
+  const auto first = incoming_.lower_bound({group, 0});
+  const bool catching_up = first != incoming_.end() && first->first.first == group;
+  const auto pending = pending_.find(group);
+  const auto to = alone(effects.back());
+  const bool later = to != 0 && pending != pending_.end() && pending->second.contains(to);
+  if ((!catching_up && !later) || mutant(Mutant::state_overtaken)) {
     return;
   }
-  for (auto it = incoming_.lower_bound({group, 0}); it != incoming_.end() && it->first.first == group; ++it) {
+  const Held held{effects.back(), bytes + sizeof(Effect)};
+  if (later) {
+    keep(group, to, held);
+  }
+  for (auto it = first; it != incoming_.end() && it->first.first == group; ++it) {
     auto& incoming = it->second;
-    const auto* messages = std::get_if<DeliverMessages>(&effect);
-    const bool for_others = messages != nullptr && messages->direct != 0 && !contains(incoming.clients, messages->direct);
-    if (incoming.live || for_others) {
-      continue;
-    }
-    incoming.held.push_back({effect, bytes + sizeof(Effect)});
-    held_bytes_ += bytes + sizeof(Effect);
-    if (held_bytes_ > limits_.state_queue_bytes) {
-      give_up(group, incoming);
+    if (!incoming.live && (to == 0 || contains(incoming.clients, to))) {
+      incoming.held.push_back(held);
+      incoming.bytes += held.bytes;
+      held_bytes_ += held.bytes;
     }
   }
+  relieve(effects);
   forget_empty();
 }
 
-void StateTransfers::drop(Incoming& incoming) {
-  for (const auto& held : incoming.held) {
-    held_bytes_ -= held.bytes;
+/// G7: the state that a pending member gets at its boundary has nothing of what was for it alone.
+void StateTransfers::keep(GroupId id, ClientId client, Held held) {
+  held_bytes_ += held.bytes;
+  kept_[id].push_back(std::move(held));
+  if (held_bytes_ > limits_.state_queue_bytes) {
+    take_kept(id, {client});
+    pending_[id].erase(client);
+    given_up_[id].insert(client);
+    statements_.push_back({id, client, std::nullopt});
   }
+}
+
+std::deque<StateTransfers::Held> StateTransfers::take_kept(GroupId id, const std::set<ClientId>& clients) {
+  std::deque<Held> taken;
+  const auto kept = kept_.find(id);
+  if (kept == kept_.end()) {
+    return taken;
+  }
+  std::deque<Held> rest;
+  for (auto& held : kept->second) {
+    const bool wanted = clients.contains(alone(held.effect));
+    held_bytes_ -= wanted ? held.bytes : 0;
+    (wanted ? taken : rest).push_back(std::move(held));
+  }
+  kept->second = std::move(rest);
+  return taken;
+}
+
+/// The transfer begins anew: what is for one of its clients alone waits for the next state.
+void StateTransfers::keep_direct(GroupId id, Incoming& incoming) {
+  for (const auto& held : incoming.held) {
+    if (const auto to = alone(held.effect); to != 0 && contains(incoming.clients, to)) {
+      kept_[id].push_back(held);
+      held_bytes_ += held.bytes;
+    }
+  }
+}
+
+void StateTransfers::drop(Incoming& incoming) {
+  held_bytes_ -= std::exchange(incoming.bytes, 0);
   incoming.held.clear();
+}
+
+/// T2: too much waits. Of the transfer with the most those leave who do not take what they got; if there are none, all: their
+/// donor is too slow.
+void StateTransfers::relieve(Effects& effects) {
+  if (held_bytes_ <= limits_.state_queue_bytes || incoming_.empty()) {
+    return;
+  }
+  const auto less = [](const auto& a, const auto& b) { return a.second.bytes < b.second.bytes; };
+  auto& [key, incoming] = *std::max_element(incoming_.begin(), incoming_.end(), less);
+  std::set<ClientId> slow;
+  for (const auto& [client, since] : incoming.unread) {
+    slow.insert(client);
+  }
+  if (slow.empty()) {
+    slow.insert(incoming.clients.begin(), incoming.clients.end());
+  }
+  if (incoming.bytes > 0) {
+    give_up(key, incoming, slow, effects);
+  }
 }
 
 /// Transfers that serve nobody any more.
@@ -224,11 +310,16 @@ void StateTransfers::forget_empty() {
   }
 }
 
-/// T2: what waits for these clients is too much, or they do not take what they get. They leave, and may come again.
-void StateTransfers::give_up(GroupId id, Incoming& incoming) {
-  for (const auto client : std::exchange(incoming.clients, {})) {
-    given_up_[id].insert(client);
-    statements_.push_back({id, client, std::nullopt});
+/// T2: they leave, and may come again. The others go on.
+void StateTransfers::give_up(const Key& key, Incoming& incoming, const std::set<ClientId>& clients, Effects& effects) {
+  for (const auto client : clients) {
+    given_up_[key.first].insert(client);
+    statements_.push_back({key.first, client, std::nullopt});
+    std::erase(incoming.clients, client);
+    incoming.unread.erase(client);
+  }
+  if (!incoming.clients.empty() && incoming.unread.empty()) {
+    all_taken(key, incoming, effects);
   }
 }
 
@@ -260,9 +351,11 @@ void StateTransfers::taken(GroupId group, const HistoryTaken& news, Effects& eff
     return;
   }
   auto& incoming = it->second;
-  incoming.progress = now_;
   if (news.taken == incoming.received) {
     incoming.unread.clear();
+  }
+  for (auto& [client, since] : incoming.unread) {
+    since = now_;
   }
   send(incoming.donor, StateAck{group, news.token, std::min(news.taken, incoming.received)}, effects);
   if (incoming.complete && news.taken == incoming.received) {
@@ -293,10 +386,9 @@ void StateTransfers::adopt(const Group& group, Effects& effects) {
 }
 
 void StateTransfers::give(Incoming& incoming, StateArrived arrived, Effects& effects) {
-  if (incoming.unread.empty()) {
-    incoming.progress = now_;
+  for (const auto client : incoming.clients) {
+    incoming.unread.try_emplace(client, now_);
   }
-  incoming.unread.insert(incoming.clients.begin(), incoming.clients.end());
   effects.push_back(std::move(arrived));
 }
 
@@ -318,7 +410,6 @@ void StateTransfers::all_taken(const Key& key, Incoming& incoming, Effects& effe
   if (incoming.history && !incoming.adopted) {
     return;  // taken() tells
   }
-  incoming.progress = now_;
   send(incoming.donor, StateAck{key.first, key.second, incoming.received}, effects);
   if (incoming.complete && !incoming.live && !incoming.clients.empty()) {
     release(incoming, effects);
@@ -328,29 +419,34 @@ void StateTransfers::all_taken(const Key& key, Incoming& incoming, Effects& effe
 /// What has waited follows the state, at the pace of its readers; then they are members like the others.
 void StateTransfers::release(Incoming& incoming, Effects& effects) {
   std::size_t bytes = 0;
-  std::set<ClientId> given;  // 0: all
+  std::set<ClientId> given;
   while (!incoming.held.empty() && bytes < limits_.state_window) {
     auto held = std::move(incoming.held.front());
     incoming.held.pop_front();
+    incoming.bytes -= held.bytes;
     held_bytes_ -= held.bytes;
+    const auto to = alone(held.effect);
+    if (to != 0 && !contains(incoming.clients, to)) {
+      continue;  // it has left, and takes nothing any more
+    }
     bytes += held.bytes;
     if (auto* messages = std::get_if<DeliverMessages>(&held.effect)) {
       messages->audience = {{}, incoming.clients};
-      given.insert(messages->direct);
     } else if (auto* view = std::get_if<GroupViewInstalled>(&held.effect)) {
       view->audience = {{}, incoming.clients};
-      given.insert(0);
+    }
+    if (to != 0) {
+      given.insert(to);
+    } else if (held.bytes > 0) {  // else it is what a donor is asked
+      given.insert(incoming.clients.begin(), incoming.clients.end());
     }
     if (!mutant(Mutant::state_forgets_messages)) {
       effects.push_back(std::move(held.effect));
     }
   }
   incoming.live = incoming.held.empty();
-  if (!incoming.live) {
-    if (given.erase(0) > 0) {
-      given.insert(incoming.clients.begin(), incoming.clients.end());
-    }
-    incoming.unread.merge(given);
+  for (const auto client : incoming.live ? std::set<ClientId>{} : given) {
+    incoming.unread.try_emplace(client, now_);
   }
 }
 

@@ -48,8 +48,8 @@ class StateTransfers {
   // ---- what waits for a state
   /// The local members that get what is delivered now later or never: their state comes first.
   [[nodiscard]] std::vector<ClientId> waiting(GroupId group) const;
-  /// For those of them that get it later.
-  void hold(GroupId group, const Effect& effect, std::size_t bytes);
+  /// The last one of `effects`, for those of them that get it later. Who is the reason that too much waits is given up.
+  void hold(GroupId group, Effects& effects, std::size_t bytes);
 
   // ---- local clients, peers, time
   std::optional<Refusal> piece(const Group* group, ClientState piece, Effects& effects);
@@ -61,7 +61,7 @@ class StateTransfers {
   void received(const Pid& from, const StateAck& ack, Effects& effects);
   /// What was on its way on the link before is lost.
   void link_opened(const Pid& peer, Effects& effects);
-  void tick();
+  void tick(Effects& effects);
   [[nodiscard]] Time next_deadline() const;
   /// V12: unanswered pieces are refused, the rest is forgotten.
   void excluded(Effects& effects);
@@ -93,25 +93,25 @@ class StateTransfers {
     Time progress{};
     [[nodiscard]] std::uint64_t unacked_bytes() const { return unacked.empty() ? 0 : end - unacked.front().frame.offset; }
   };
+  struct Held {
+    Effect effect;
+    std::size_t bytes = 0;
+  };
   /// At a joiners' daemon: one transfer, until its clients have caught up with the group.
   struct Incoming {
-    struct Held {
-      Effect effect;
-      std::size_t bytes = 0;
-    };
     std::string name;
     std::uint64_t token = 0;
     Pid donor;
     std::vector<ClientId> clients;
     std::uint64_t received = 0;
     bool complete = false;
-    bool history = false;       ///< K3: of a durable group, by way of our own disk
-    bool stated = false;        ///< then: it was said that its clients have the state …
-    bool adopted = false;       ///< … and all have heard it
-    bool live = false;          ///< its clients have caught up, but the group may not know yet that they have the state
-    std::set<ClientId> unread;  ///< clients that were given something and have not taken it
+    bool history = false;             ///< K3: of a durable group, by way of our own disk
+    bool stated = false;              ///< then: it was said that its clients have the state …
+    bool adopted = false;             ///< … and all have heard it
+    bool live = false;                ///< its clients have caught up, but the group may not know yet that they have the state
+    std::map<ClientId, Time> unread;  ///< clients that have not taken what they were given, and since when
     std::deque<Held> held;
-    Time progress{};
+    std::size_t bytes = 0;  ///< of `held`
   };
   using Key = std::pair<GroupId, std::uint64_t>;  // group, token
 
@@ -134,7 +134,11 @@ class StateTransfers {
   void all_taken(const Key& key, Incoming& incoming, Effects& effects);
   void release(Incoming& incoming, Effects& effects);
   void drop(Incoming& incoming);
-  void give_up(GroupId id, Incoming& incoming);
+  void keep(GroupId id, ClientId client, Held held);
+  std::deque<Held> take_kept(GroupId id, const std::set<ClientId>& clients);
+  void keep_direct(GroupId id, Incoming& incoming);
+  void relieve(Effects& effects);
+  void give_up(const Key& key, Incoming& incoming, const std::set<ClientId>& clients, Effects& effects);
 
   Pid self_;
   Limits limits_;
@@ -144,7 +148,8 @@ class StateTransfers {
   std::map<Key, Incoming> incoming_;                  ///< by the boundary at which it began
   std::map<GroupId, std::set<ClientId>> pending_;     ///< local members whose boundary is still to come
   std::map<GroupId, std::set<ClientId>> given_up_;    ///< local members that are about to leave: they get nothing more
-  std::size_t held_bytes_ = 0;                        ///< of all incoming transfers
+  std::map<GroupId, std::deque<Held>> kept_;          ///< G7: for pending members alone, so in nobody's state
+  std::size_t held_bytes_ = 0;                        ///< of all incoming transfers, and of what is kept
   std::deque<Statement> statements_;
 };
 

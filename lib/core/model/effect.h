@@ -159,7 +159,7 @@ struct RequestAnswered {
   };
   struct Missing {
     GroupMember member;
-    std::string_view reason;  ///< "left", "no_reply", "too_large"
+    std::string_view reason;  ///< "left", "no_reply", "too_large", "no_state"
   };
   ClientId client = 0;
   RequestId request = 0;

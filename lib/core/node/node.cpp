@@ -87,7 +87,7 @@ void Node::Impl::on(Tick&) {
     }
     check_slow_member();
   }
-  groups_.transfers().tick();
+  groups_.transfers().tick(*effects_);
   check_drained();
   check_quorum();
 }

@@ -265,6 +265,29 @@ TEST_CASE("G8 a reply may overtake the request") {
   CHECK(only<RequestAnswered>(cluster[1].take()).complete);
 }
 
+TEST_CASE("G8 who was not asked takes no room from the replies") {
+  OpenRequests requests;
+  Effects effects;
+  GroupView view;
+  view.group = 7;
+  view.members = {{pid(1), 10, "a"}};
+  const auto big = Slice::copy_of(std::string(OpenRequests::kMaxBytes / 4, 'x'));
+  const auto strangers = [&](ClientId from) {
+    for (ClientId client = from; client < from + 4; ++client) {
+      requests.replied(kAsker, kRequest, {pid(2), client}, false, big, effects);
+    }
+  };
+  requests.open(kAsker.client, kRequest, Wait::all, std::chrono::seconds(1));
+  strangers(1);
+  requests.delivered(kAsker.client, kRequest, view, std::nullopt, {});
+  strangers(5);
+  requests.replied(kAsker, kRequest, {pid(1), 10}, false, big, effects);
+  requests.outcome(kAsker.client, kRequest, Outcome::delivered, 1, 1, "", effects);
+  const auto answer = only<RequestAnswered>(effects);
+  CHECK(answer.complete);
+  CHECK(answer.replies.size() == 1);
+}
+
 TEST_CASE("G9 totals are stable when delivered, the others when they are settled") {
   Cluster cluster(2);
   ClientJoin join{10, 1, "g", "a", {}};

@@ -216,7 +216,7 @@ TEST_CASE("a donor that does nothing is given up after a time, as if it had refu
   const auto deadline = cluster[1].groups.next_deadline();
   CHECK(deadline == limits().state_timeout);
   cluster[1].groups.transfers().at(deadline);
-  cluster[1].groups.transfers().tick();
+  cluster[1].groups.transfers().tick(cluster[1].effects);
   cluster.settle();
   CHECK(all<ClientDismissed>(cluster[2].effects).size() == 1);
 }
@@ -292,6 +292,202 @@ TEST_CASE("G4: a joiner that is dismissed does not go on with the large message 
     CHECK(message.service == Service::total);
   }
   CHECK(cluster[1].groups.table_hash() == Hasher{}.add(cluster[1].groups.save_table()).value());  // no beginning is kept
+}
+
+/// Daemon 1 has the state, and clients 3 and 4 of daemon 2 share the transfer under way.
+struct Neighbours {
+  Pair pair;
+  Cluster& cluster = pair.cluster;
+  StateRequested asked;
+
+  Neighbours() {
+    replica(cluster[2], 3);
+    replica(cluster[2], 4);
+    cluster.settle();
+    finish();
+    asked = all<StateRequested>(cluster[1].take()).back();
+    cluster[2].take();
+  }
+  /// The transfer to the first joiner.
+  void finish() {
+    give(cluster[1], pair.asked, 20, "", true);
+    carry(cluster);
+    cluster.settle();
+    carry(cluster);
+    read(kSecond);
+    cluster.settle();
+  }
+  void read(ClientId client) {
+    cluster[2].groups.transfers().read(client, cluster[2].effects);
+    carry(cluster);
+  }
+};
+
+TEST_CASE("a joiner that takes nothing leaves alone: its neighbour goes on") {
+  Neighbours story;
+  auto& cluster = story.cluster;
+  give(cluster[1], story.asked, 21, "piece", false);
+  carry(cluster);
+  story.read(3);
+  const auto deadline = cluster[2].groups.next_deadline();
+  CHECK(deadline == limits().state_timeout);
+  cluster[2].groups.transfers().at(deadline);
+  cluster[2].groups.transfers().tick(cluster[2].effects);
+  carry(cluster);
+  CHECK(only<RequestDone>(cluster[1].take()).request == 21);
+  cluster[2].take();
+  cluster.settle();
+  CHECK(only<ClientDismissed>(cluster[2].take()).client == 4);
+  give(cluster[1], story.asked, 22, "and the rest", true);
+  carry(cluster);
+  CHECK(only<StateArrived>(cluster[2].take()).clients == std::vector<ClientId>{3});
+}
+
+TEST_CASE("when too much waits behind a state those leave who do not take it") {
+  Neighbours story;
+  auto& cluster = story.cluster;
+  cluster[1].send(kFirst, "g", Service::total, {"first"});
+  cluster[1].send(kFirst, "g", Service::total, {std::string(700, 'x')}, 11);
+  cluster.settle();
+  give(cluster[1], story.asked, 21, "a state", true);
+  carry(cluster);
+  story.read(3);
+  for (RequestId i = 0; i < 20 && all<ClientDismissed>(cluster[2].effects).empty(); ++i) {
+    cluster[1].send(kFirst, "g", Service::total, {std::string(50, 'x')}, 30 + i);
+    cluster.settle();
+  }
+  CHECK(only<ClientDismissed>(cluster[2].take()).client == 4);
+  for (int i = 0; i < 40; ++i) {
+    story.read(3);
+  }
+  cluster[2].take();
+  cluster[1].send(kFirst, "g", Service::total, {"it is a member like the others"}, 60);
+  cluster.settle();
+  CHECK(only<DeliverMessages>(cluster[2].effects).audience.later.empty());
+}
+
+TEST_CASE("what waits for a joiner that is gone does not stop the others") {
+  Neighbours story;
+  auto& cluster = story.cluster;
+  ClientSend send{kFirst, 30, "g", Service::total, true, 1, 0, body_of({"for 4 alone"})};
+  send.wish = std::make_shared<const SendWish>(SendWish{{}, ClientRef{pid(2), 4}, 0, {}, {}});
+  cluster[1].groups.request(std::move(send), cluster[1].effects);
+  cluster.settle();
+  cluster[1].send(kFirst, "g", Service::total, {"for all"}, 31);
+  cluster.settle();
+  cluster[2].groups.client_gone(4, cluster[2].effects);
+  cluster[2].take();
+  give(cluster[1], story.asked, 21, "a state", true);
+  carry(cluster);
+  CHECK(only<DeliverMessages>(cluster[2].take()).direct == 0);
+}
+
+TEST_CASE("G7, G8: what is for one member alone waits for its boundary; what is for all is in its state") {
+  Pair pair;
+  auto& cluster = pair.cluster;
+  replica(cluster[2], 3);
+  cluster.settle();
+  cluster[2].take();
+  const auto say = [&](RequestId request, SendWish wish) {
+    ClientSend send{kFirst, request, "g", Service::total, true, 1, 0, body_of({"early"})};
+    send.wish = std::make_shared<const SendWish>(std::move(wish));
+    cluster[1].groups.request(std::move(send), cluster[1].effects);
+    cluster.settle();
+  };
+  say(30, {{}, ClientRef{pid(2), 3}, 0, {}, {}});
+  CHECK(only<SendOutcome>(cluster[1].take()).outcome == Outcome::delivered);
+  say(31, {{}, ClientRef{pid(2), 3}, 0, Wait::all, std::chrono::seconds(9)});
+  say(32, {{}, {}, 0, Wait::all, std::chrono::seconds(1)});
+  cluster[1].groups.open_requests().end_of_turn(Time{}, cluster[1].effects);
+  cluster[1].take();
+  give(cluster[1], pair.asked, 20, "", true);
+  carry(cluster);
+  cluster.settle();
+  carry(cluster);
+  cluster[2].take();
+  give(cluster[1], only<StateRequested>(cluster[1].take()), 21, "a state", true);
+  carry(cluster);
+  std::vector<DeliverMessages> got;
+  for (int i = 0; i < 5; ++i) {
+    for (const auto& message : all<DeliverMessages>(cluster[2].take())) {
+      if (message.audience.only == std::vector<ClientId>{3}) {
+        got.push_back(message);
+      }
+    }
+    cluster[2].groups.transfers().read(3, cluster[2].effects);
+  }
+  REQUIRE(got.size() == 2);
+  CHECK(got[0].request == 0);
+  CHECK(got[1].request == 31);
+
+  cluster[1].groups.open_requests().end_of_turn(std::chrono::seconds(1), cluster[1].effects);
+  const auto answer = only<RequestAnswered>(cluster[1].effects);
+  CHECK(answer.request == 32);
+  REQUIRE(answer.missing.size() == 3);
+  CHECK(answer.missing[1].reason == "no_reply");
+  CHECK(answer.missing[2].member.client == 3);
+  CHECK(answer.missing[2].reason == "no_state");
+}
+
+TEST_CASE("G7, G8: a transfer that begins anew loses nothing that is for its joiner alone") {
+  Cluster cluster(3, limits());
+  replica(cluster[1], kFirst);
+  cluster.settle();
+  replica(cluster[2], kSecond);
+  cluster.settle();
+  carry(cluster);
+  give(cluster[1], only<StateRequested>(cluster[1].take()), 20, "", true);
+  carry(cluster);
+  cluster.settle();
+  replica(cluster[3], 3);
+  cluster.settle();
+  carry(cluster);
+  const auto say = [&](RequestId request, SendWish wish) {
+    ClientSend send{kSecond, request, "g", Service::total, true, 1, 0, body_of({"early"})};
+    send.wish = std::make_shared<const SendWish>(std::move(wish));
+    cluster[2].groups.request(std::move(send), cluster[2].effects);
+    cluster.settle();
+  };
+  say(30, {{}, ClientRef{pid(3), 3}, 0, {}, {}});
+  say(31, {{}, {}, 0, Wait::first, std::chrono::seconds(9)});
+  cluster[2].take();
+  cluster[3].take();
+  const bool dies = GENERATE(true, false);
+  if (dies) {
+    cluster.change_view({1});  // who has the state and did not reply is still awaited
+  } else {
+    cluster[1].leave(kFirst, "g", 9);
+    cluster.settle();
+  }
+  CHECK(all<RequestAnswered>(cluster[2].effects).empty());
+  const auto asked = only<StateRequested>(cluster[2].take());
+  carry(cluster);
+  give(cluster[2], asked, 22, "anew", true);
+  carry(cluster);
+  const auto effects = cluster[3].take();
+  CHECK(only<StateArrived>(effects).body.view() == "anew");
+  CHECK(only<DeliverMessages>(effects).direct == 3);
+  cluster[2].leave(kSecond, "g", 9);
+  cluster.settle();
+  const auto answer = only<RequestAnswered>(cluster[2].effects);
+  REQUIRE(answer.missing.size() == 3);
+  CHECK(answer.missing[2].reason == "no_state");
+}
+
+TEST_CASE("G7: who waits for others to begin gets what is for it alone behind its own state") {
+  Cluster cluster(2, limits());
+  replica(cluster[1], kFirst, 7, 2);
+  cluster.settle();
+  ClientSend send{9, 30, "g", Service::total, true, 1, 0, body_of({"early"})};
+  send.wish = std::make_shared<const SendWish>(SendWish{{}, ClientRef{pid(1), kFirst}, 0, {}, {}});
+  cluster[2].groups.request(std::move(send), cluster[2].effects);
+  cluster.settle();
+  CHECK(only<DeliverMessages>(cluster[1].take()).audience.later == std::vector{kFirst});
+  replica(cluster[2], kSecond, 5, 2);
+  cluster.settle();
+  const auto effects = cluster[1].take();
+  CHECK(only<StateArrived>(effects).cold);
+  CHECK(only<DeliverMessages>(effects).audience.only == std::vector{kFirst});
 }
 
 /// In a group of totals alone. What daemon 1 says until its joiner is given up is bound, and delivered nowhere.

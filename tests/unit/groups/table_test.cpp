@@ -115,6 +115,31 @@ TEST_CASE("table: contradictions are refused") {
   }
 }
 
+TEST_CASE("J6: all groups together have so many members that a joiner takes the table") {
+  constexpr std::size_t kGroups = 4096;
+  constexpr std::size_t kEach = GroupTable::kMaxMemberships / kGroups;
+  GroupTable table;
+  table.install(view_of(1, {1, 2}));
+  const auto join = [](GroupTable& in, NodeId node, ClientId client, const std::string& group) {
+    return in.join(pid(node), client, JoinBody{group, "m", {.total_only = true}}).group != 0;
+  };
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    for (ClientId client = 1; client <= kEach; ++client) {
+      REQUIRE(join(table, 1 + client % 2, client, std::to_string(i)));
+    }
+  }
+  auto loaded = GroupTable::load(table.save());
+  REQUIRE(loaded);
+  for (auto* full : {&table, &*loaded}) {
+    CHECK_FALSE(join(*full, 1, 99, "7"));
+    full->leave(pid(1), 2, full->find("0")->id, LeaveReason::left);
+    CHECK(join(*full, 1, 99, "7"));
+    CHECK_FALSE(join(*full, 1, 98, "7"));
+    full->install(view_of(2, {1}));
+    CHECK(join(*full, 1, 98, "7"));
+  }
+}
+
 TEST_CASE("table: a bound on groups") {
   GroupTable table;
   table.install(view_of(1, {1}));
