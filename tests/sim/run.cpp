@@ -256,6 +256,8 @@ void Run::converge() {
   for (int i = 0; done && i < 50 && !workload_.leaders_without_lease().empty(); ++i) {
     advance(milliseconds(100));
   }
+  // Who was excluded often comes back late, and changes the view once more.
+  done = done && (world_.common_view() || settle(limit));
   const auto last = last_decided(world_);
   if (done) {
     result_.end = RunEnd::converged;
