@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -329,11 +330,11 @@ void TextRenderer::replies(const pb::RequestResult& result) {
   for (const auto& reply : result.replies()) {
     out_ << paint(Paint::dim, who(reply.member()) + ":") << ' ' << content(reply) << '\n';
   }
+  const std::map<std::string_view, const char*> reasons{
+      {"no_reply", "no reply"}, {"too_large", "too large"}, {"no_state", "waits for its state"}};
   for (const auto& missing : result.missing()) {
-    out_ << who(missing.member()) << ": "
-         << paint(Paint::odd, missing.reason() == "left"       ? "left"
-                              : missing.reason() == "no_reply" ? "no reply"
-                                                               : "too large")
+    const auto reason = reasons.find(missing.reason());
+    out_ << who(missing.member()) << ": " << paint(Paint::odd, reason != reasons.end() ? reason->second : safe(missing.reason()))
          << '\n';
   }
   if (result.outcome() != "delivered") {
