@@ -35,6 +35,8 @@ class Database {
   Result<std::string> group();
   /// As check() finds it, in a moment: nothing is checked.
   Result<Contents> summary();
+  /// The position as of the last commit(); more messages may have been appended since.
+  Result<KeptHistory> kept();
 
   Result<void> begin();  ///< a transaction, unless one is open
   Result<void> sync();   ///< ends it, unless it is staged
@@ -56,7 +58,6 @@ class Database {
   static Result<std::unique_ptr<Database>> open_file(const std::string& path, int flags);
   Result<void> prepare(const std::string& group);
   Result<bool> has_format();
-  Result<KeptHistory> kept();
   Result<void> set_kept(const KeptHistory& kept);
   Result<HistoryPosition> checkpoint_position();
 

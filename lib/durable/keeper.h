@@ -79,6 +79,7 @@ class Keeper {
   void gone(core::ClientId client);
 
   // ---- effects of the core
+  void apply(const core::HistoryAsked& effect);  ///< also of groups that no member has joined here
   void apply(core::HistoryRequested& effect);
   void apply(core::StateArrived& effect);  ///< StateArrived::history
   void apply(const core::HistoryAdopted& effect);

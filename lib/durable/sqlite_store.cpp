@@ -161,6 +161,22 @@ void SqliteStore::open(const std::string& group, std::function<void(Result<Conte
   });
 }
 
+void SqliteStore::kept(const std::string& group, std::function<void(Result<KeptHistory>)> done) {
+  enqueue([this, group, done = std::move(done)]() -> std::function<void()> {
+    const auto path = directory_ + "/" + file_name(group);
+    const auto found = databases_.find(group);
+    std::error_code none;
+    Result<KeptHistory> kept = KeptHistory{};
+    if (found != databases_.end()) {
+      kept = found->second->kept();
+    } else if (std::filesystem::exists(path, none)) {
+      auto database = Database::look(path);
+      kept = database ? (*database)->kept() : tl::unexpected(database.error());
+    }
+    return [this, done, kept] { asio::post(executor_, [done, kept] { done(kept); }); };
+  });
+}
+
 void SqliteStore::verify(const std::string& group, std::function<void(Result<Contents>)> done) {
   enqueue([this, group, done = std::move(done)]() -> std::function<void()> {
     const auto found = databases_.find(group);

@@ -28,6 +28,7 @@ class SqliteStore final : public Store {
   ~SqliteStore() override;
 
   void open(const std::string& group, std::function<void(Result<Contents>)> done) override;
+  void kept(const std::string& group, std::function<void(Result<KeptHistory>)> done) override;
   void append(const std::string& group, Messages messages, Done done) override;
   void stage(const std::string& group, bool wipe) override;
   void put(const std::string& group, CheckpointPiece piece) override;

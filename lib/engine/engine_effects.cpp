@@ -197,7 +197,9 @@ void Engine::apply(core::StateArrived& effect) {
 }
 
 void Engine::apply(core::ClientDismissed& effect) {
-  log(Subsystem::groups).warn("client {} is out of group '{}': it could not get its state", effect.client, effect.name);
+  log(Subsystem::groups)
+      .warn("client {} is out of group '{}': {}", effect.client, effect.name,
+            effect.reason == core::LeaveReason::not_a_keeper ? "other nodes keep it" : "it could not get its state");
   control_->apply(effect);
   durable_->keeper().dismissed(effect.client, effect.name);
 }
@@ -244,6 +246,9 @@ void Engine::apply(core::RequestDone& effect) {
 void Engine::apply(core::RequestRefused& effect) {
   if (durable_->keeper().answered(effect.client, effect.request, true)) {
     return;
+  }
+  if (effect.code == "not_a_keeper" || effect.code == "other_history") {
+    log(Subsystem::groups).warn("client {} is refused: {}", effect.client, effect.message);
   }
   answered(effect.client, effect.request);
   if (effect.client != 0) {

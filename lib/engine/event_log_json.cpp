@@ -123,6 +123,8 @@ std::string_view word(core::RunKind kind) {
       return "session";
     case core::RunKind::group_synced:
       return "group_synced";
+    case core::RunKind::group_kept:
+      return "group_kept";
   }
   return "?";
 }

@@ -348,9 +348,12 @@ void ControlServer::Impl::state_arrived(const core::StateArrived& effect) {
 void ControlServer::Impl::dismissed(const core::ClientDismissed& effect) {
   if (ControlSession* const session = find(effect.client)) {
     pb::Reply reply;
-    reply.mutable_event()->mutable_excluded()->set_group(effect.name);
-    reply.mutable_event()->mutable_excluded()->set_why(
-        "the state of the group could not be had: nobody gave it, or it was not taken");
+    auto& excluded = *reply.mutable_event()->mutable_excluded();
+    excluded.set_group(effect.name);
+    excluded.set_why(effect.reason == core::LeaveReason::not_a_keeper
+                         ? "other nodes keep the group: its members with state run there"
+                         : "the state of the group could not be had: nobody gave it, or it was not taken");
+    excluded.set_code(std::string(core::to_string(effect.reason)));
     session->connection().send(reply);
   }
 }

@@ -222,6 +222,92 @@ class Durable(unittest.TestCase):
             plain.request("send", {"group": "plain", "text": "x", "durable": True})
         self.assertEqual(refused.exception.code, "not_durable")
 
+    def assert_refused(self, member, code):
+        with self.assertRaises(Refused) as refused:
+            member.reply(member.joining)
+        self.assertEqual(refused.exception.code, code)
+
+    def test_a_group_begins_anew_on_no_other_disk(self):
+        first = self.member(1, disks=1)
+        first.restored()
+        for text in ("one", "two"):
+            first.keep(text)
+        watcher = self.cluster.connect(2)
+        watcher.join("kept")
+        first.close()
+        watcher.group_view(lambda view: view.number > 1 and len(view.members) == 1)
+        watcher.leave("kept")  # the last one
+        self.assert_refused(self.member(2, disks=1), "not_a_keeper")
+        self.crash_all()
+        self.start(1, 2, 3)
+        stranger = self.member(2, disks=1)
+        stranger.reply(stranger.joining)
+        self.assertEqual(stranger.event("excluded", lambda event: event["group"] == "kept")[1]["code"], "not_a_keeper")
+        self.assertIn("other nodes keep it", self.cluster[2].log())
+        again = self.member(1, disks=1)
+        self.assertEqual(again.restored(), 2)
+        self.assert_history(again, ["one", "two"])
+
+    def test_a_member_without_state_may_come_first(self):
+        observer = self.cluster.connect(2)
+        observer.join("kept")
+        members = self.members()
+        self.assertEqual(members[1].keep("one"), 1)
+        self.crash_all()
+        self.start(1, 2, 3)
+        observer = self.cluster.connect(2)
+        observer.join("kept")
+        for member in self.members().values():
+            self.assertEqual(member.restored(), 1)
+            self.assert_history(member, ["one"])
+
+    def test_a_cluster_founded_anew_goes_on_with_its_groups(self):
+        members = self.members()
+        texts = [f"message {i}" for i in range(5)]
+        for text in texts:
+            members[1].keep(text)
+        self.crash_all()
+        self.start(1, 2, 3)
+        self.members()
+        self.crash_all()
+        for node in (1, 2, 3):
+            for record in ("identity", "acceptor"):
+                (self.cluster[node].state_dir / record).unlink()
+        self.cluster[1].start("--bootstrap", "--id", 1)
+        for node in (2, 3):
+            self.cluster.restart(node, through=1)
+        self.cluster.wait_view([1, 2, 3])
+        members = {node: self.member(node) for node in (1, 2)}  # the disk of 3 stays in the last era of the first cluster
+        for member in members.values():
+            self.assertEqual(member.restored(), 5)
+        texts.append("after that")
+        members[1].keep(texts[-1])
+        self.crash_all()
+        self.start(1, 2, 3)
+        for member in {node: self.member(node) for node in (3, 1)}.values():
+            self.assertEqual(member.restored(), 6)
+            self.assert_history(member, texts)
+
+    def test_the_disk_of_another_cluster_is_refused(self):
+        def store_of(messages):
+            members = self.members()
+            for i in range(messages):
+                members[1].keep(f"message {i}")
+            self.crash_all()
+            return self.cluster[3].state_dir / "groups"
+
+        foreign = store_of(3)
+        self.found()
+        own = store_of(2)
+        shutil.rmtree(own)
+        shutil.copytree(foreign, own)
+        self.start(1, 2, 3)
+        first, second = self.member(1), self.member(2)
+        for member in (first, second):
+            self.assertEqual(member.restored(), 2)
+        self.assert_refused(self.member(3), "other_history")
+        self.assertIn("another history", self.cluster[3].log())
+
     def test_vsyncctl_lists_verifies_and_forces(self):
         members = self.members()
         members[1].keep("one")

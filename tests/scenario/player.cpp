@@ -45,6 +45,7 @@ const std::map<std::string, Player::Handler, std::less<>>& Player::handlers() {
       {"evict", &Player::evict},
       {"cold-start", &Player::cold_start},
       {"remember", &Player::remember},
+      {"keep", &Player::keep},
       {"suspect", &Player::suspect},
       {"partition", &Player::partition},
       {"oneway", &Player::oneway},
@@ -274,6 +275,15 @@ std::string Player::wipe(Words words) {
   for (const auto host : hosts(words)) {
     world_->wipe(host);
   }
+  return "";
+}
+
+std::string Player::keep(Words words) {
+  if (words.size() < 4) {
+    return "keep HOST GROUP ERA KEEPER...";
+  }
+  const KeptHistory kept{{number(words[2]), 0}, 1, hosts(words.subspan(3))};
+  world_->install_history(static_cast<HostId>(number(words[0])), words[1], kept);
   return "";
 }
 

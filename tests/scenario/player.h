@@ -39,6 +39,7 @@ class Player {
   std::string power_off(Words words);
   std::string crash_at(Words words);
   std::string wipe(Words words);
+  std::string keep(Words words);
   std::string damage(Words words);
   std::string fail_disk(Words words);
   std::string stall_disk(Words words);

@@ -153,6 +153,10 @@ void DiskStore::open(const std::string& group, std::function<void(Result<Content
           });
 }
 
+void DiskStore::kept(const std::string& group, std::function<void(Result<core::KeptHistory>)> done) {
+  enqueue([] {}, [this, group, done = std::move(done)](const Result<void>&) { done(disk_.histories[group].kept); });
+}
+
 void DiskStore::common(const std::string& group, std::vector<HistoryPosition> positions,
                        std::function<void(Result<std::vector<HistoryPosition>>)> done) {
   enqueue([] {},

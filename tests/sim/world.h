@@ -91,6 +91,10 @@ class World : private Machines {
   [[nodiscard]] core::ViewPtr past_view(core::ViewId id, std::uint64_t incarnation, const std::vector<HostId>& members) const;
   /// The disk of a machine that once was in `decided`.
   void install_disk(HostId host, std::uint64_t incarnation, core::ViewPtr decided);
+  /// Without messages, as another cluster may have left it there.
+  void install_history(HostId host, const std::string& group, const core::KeptHistory& kept) {
+    hosts_.at(host).disk.histories[group].kept = kept;
+  }
   void damage(HostId host) { hosts_.at(host).disk.damaged = true; }
   void pause(HostId host, bool paused);
   void stop_disk(HostId host, bool stopped) { hosts_.at(host).disk_stopped = stopped; }

@@ -46,6 +46,11 @@ bool World::kept(Process& process, Effect& effect) {
     keeper.apply(*asked);
     return true;
   }
+  if (const auto* asked = std::get_if<HistoryAsked>(&effect)) {
+    say(process.host, "is asked what it has of " + asked->group);
+    keeper.apply(*asked);
+    return true;
+  }
   if (const auto* adopted = std::get_if<HistoryAdopted>(&effect)) {
     say(process.host, "keeps the history of " + adopted->group);
     keeper.apply(*adopted);

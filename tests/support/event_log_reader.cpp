@@ -54,8 +54,8 @@ Enum word(const Json& json, Enum last) {
 }
 
 RunKind kind(const Json& json) {
-  constexpr std::array<std::string_view, 8> kWords{"data",        "group_join", "group_leave", "group_flushed",
-                                                   "group_state", "group_hold", "session",     "group_synced"};
+  constexpr std::array<std::string_view, 9> kWords{"data",       "group_join", "group_leave",  "group_flushed", "group_state",
+                                                   "group_hold", "session",    "group_synced", "group_kept"};
   for (std::size_t i = 0; i < kWords.size(); ++i) {
     if (json.text() == kWords[i]) {
       return static_cast<RunKind>(i);
@@ -173,7 +173,7 @@ trace::Event group_install(const Json& event) {
   value.members = group_members(json["members"]);
   value.joined = group_members(json["joined"]);
   for (const auto& item : json["left"].items()) {
-    value.left.push_back({group_member(item["member"]), word(item["reason"], LeaveReason::slow)});
+    value.left.push_back({group_member(item["member"]), word(item["reason"], LeaveReason::not_a_keeper)});
   }
   value.transitional = group_members(json["transitional"]);
   value.without_state = group_members(json["without_state"]);

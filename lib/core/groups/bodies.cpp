@@ -47,7 +47,7 @@ std::optional<JoinBody> decode_join(std::string_view bytes) {
   if (durable) {
     state.kept = read_kept(reader);
   }
-  if (durable && (disks == 0 || disks > kMaxDisks || (flags & kTotalOnly) == 0)) {
+  if (durable && (!sound(state.kept) || disks == 0 || disks > kMaxDisks || (flags & kTotalOnly) == 0)) {
     return std::nullopt;
   }
   if (!reader.done() || flags > (kTotalOnly | kState | kDurable) || group->empty() || !valid_name(*group) ||
@@ -81,6 +81,18 @@ std::optional<HistoryPosition> decode_synced(std::string_view bytes) {
   const auto era = reader.value<std::uint64_t>();
   const HistoryPosition synced{era, reader.value<std::uint64_t>()};
   return reader.done() ? std::optional(synced) : std::nullopt;
+}
+
+Slice encode(const KeptHistory& kept) {
+  Writer writer;
+  write(writer, kept);
+  return Slice::take(writer.take());
+}
+
+std::optional<KeptHistory> decode_kept(std::string_view bytes) {
+  Reader reader(bytes);
+  auto kept = read_kept(reader);
+  return reader.done() && sound(kept) ? std::optional(std::move(kept)) : std::nullopt;
 }
 
 Slice encode_leave(LeaveReason reason) {

@@ -42,6 +42,10 @@ struct StateBody {
 [[nodiscard]] Slice encode(const HistoryPosition& synced);
 [[nodiscard]] std::optional<HistoryPosition> decode_synced(std::string_view bytes);
 
+/// Body of a group_kept run, of a daemon (K3).
+[[nodiscard]] Slice encode(const KeptHistory& kept);
+[[nodiscard]] std::optional<KeptHistory> decode_kept(std::string_view bytes);
+
 /// Body of a session run, of its client (C6).
 struct SessionBody {
   SessionId session = 0;

@@ -11,6 +11,10 @@ namespace vsync::core {
 namespace {
 
 constexpr std::size_t kMaxKeepers = 64;  // kMaxDisks
+constexpr std::size_t kMaxDaemons = 4096;
+constexpr std::size_t kPidSize = 16;
+/// Where tokens have begun anew: 256 daemon views, since a disk that is not here may know an era after the last one offered.
+constexpr std::uint64_t kEraGap = std::uint64_t{1} << 40U;
 
 /// The first `most` different nodes, in this order.
 std::vector<NodeId> nodes_of(const std::vector<DiskOffer>& offers, std::size_t most) {
@@ -38,9 +42,6 @@ std::optional<std::size_t> GroupHistory::newest(const std::vector<DiskOffer>& of
     if (kept.blank() || (best && mutant(Mutant::history_first_offer))) {
       continue;
     }
-    if (best && kept.origin != offers[*best].second.origin) {
-      return std::nullopt;  // two groups of one name: an operator has to say which is meant
-    }
     best = !best || kept.position > offers[*best].second.position ? i : best;
   }
   const auto keepers = !now_.blank() ? now_.keepers : best ? offers[*best].second.keepers : nodes_of(offers, disks);
@@ -59,15 +60,55 @@ std::optional<std::size_t> GroupHistory::newest(const std::vector<DiskOffer>& of
   return enough ? best.value_or(0) : std::optional<std::size_t>{};
 }
 
-void GroupHistory::begin(std::uint64_t token, const std::vector<DiskOffer>& offers, std::size_t winner, std::uint32_t disks) {
+/// K1: larger than all eras before it, also when the cluster was founded anew and its tokens begin from 1 again.
+void GroupHistory::begin(std::uint64_t token, std::uint64_t name, const std::vector<DiskOffer>& offers, std::size_t winner,
+                         std::uint32_t disks) {
   const auto& kept = offers[winner].second;
-  now_.position = {mutant(Mutant::history_no_era) ? std::uint64_t{1} : token, kept.position.index};
-  now_.origin = kept.blank() ? token : kept.origin;
+  auto last = now_.position.era;
+  for (const auto& [node, offered] : offers) {
+    last = std::max(last, offered.position.era);
+  }
+  const bool rises = token > last || mutant(Mutant::history_era_restarts);
+  const auto era = mutant(Mutant::history_no_era) ? std::uint64_t{1} : rises ? token : last + kEraGap;
+  now_.position = {era, kept.position.index};
+  now_.origin = kept.blank() ? name : kept.origin;
   if (now_.blank()) {
     now_.keepers = kept.blank() ? nodes_of(offers, disks) : kept.keepers;
   }
   synced_.clear();
   durable_ = 0;
+  asking_ = false;
+  blank_.clear();
+}
+
+bool GroupHistory::new_to(const std::set<Pid>& daemons) {
+  if (!now_.blank() || mutant(Mutant::history_unasked)) {
+    return true;  // K3: all its disks are here, with whatever is left
+  }
+  asking_ = true;
+  return answered(daemons);
+}
+
+bool GroupHistory::told(const Pid& daemon, const KeptHistory& kept) {
+  if (!asks(daemon)) {
+    return false;
+  }
+  if (kept.blank()) {
+    blank_.insert(daemon);
+  } else {
+    now_ = kept;
+    asking_ = false;
+    blank_.clear();
+  }
+  return true;
+}
+
+bool GroupHistory::answered(const std::set<Pid>& daemons) const {
+  return asking_ && std::includes(blank_.begin(), blank_.end(), daemons.begin(), daemons.end());
+}
+
+void GroupHistory::prune(const std::set<Pid>& daemons) {
+  std::erase_if(blank_, [&](const Pid& daemon) { return !daemons.contains(daemon); });
 }
 
 DiskOffer GroupHistory::offer(NodeId node, KeptHistory kept) const {
@@ -133,11 +174,19 @@ KeptHistory read_kept(Reader& in) {
   return kept;
 }
 
+bool sound(const KeptHistory& kept) {
+  return kept.position.era >> 63U == 0 && (kept.blank() || kept.position.era != 0);
+}
+
 void GroupHistory::save(Writer& out) const {
   write(out, now_);
   out.put(durable_).put(static_cast<std::uint32_t>(synced_.size()));
   for (const auto& [node, index] : synced_) {
     out.put(node).put(index);
+  }
+  out.put(std::uint8_t{asking_}).put(static_cast<std::uint32_t>(blank_.size()));
+  for (const auto& daemon : blank_) {
+    out.put(daemon.node).put(daemon.incarnation).put(daemon.stint);
   }
 }
 
@@ -149,13 +198,22 @@ GroupHistory GroupHistory::load(Reader& in) {
     const auto node = in.value<NodeId>();
     history.synced_[node] = in.value<std::uint64_t>();
   }
+  history.asking_ = in.value<std::uint8_t>() != 0;
+  for (auto n = in.count(kMaxDaemons, kPidSize).value_or(0); n > 0; --n) {
+    Pid daemon;
+    daemon.node = in.value<std::uint32_t>();
+    daemon.incarnation = in.value<std::uint64_t>();
+    daemon.stint = in.value<std::uint32_t>();
+    history.blank_.insert(daemon);
+  }
   return history;
 }
 
 bool GroupHistory::sound() const {
   const bool known = std::all_of(synced_.begin(), synced_.end(),
                                  [&](const auto& entry) { return keeps(entry.first) && entry.second <= now_.position.index; });
-  return known && durable_ <= now_.position.index && (now_.position.era != 0 || now_ == KeptHistory{});
+  const bool asked = asking_ ? now_.blank() : blank_.empty();
+  return asked && known && durable_ <= now_.position.index && (now_.position.era != 0 || now_ == KeptHistory{});
 }
 
 }  // namespace vsync::core

@@ -22,8 +22,21 @@ class GroupHistory {
   /// K3: nobody has the state; whose disk has it? `offers`: of the members that wait, in the order of their seniority; `disks`:
   /// how many keep the group, for one that begins. nullopt: too few disks are there to tell. Else the index of an offer.
   [[nodiscard]] std::optional<std::size_t> newest(const std::vector<DiskOffer>& offers, std::uint32_t disks) const;
-  /// A new era begins with that offer.
-  void begin(std::uint64_t token, const std::vector<DiskOffer>& offers, std::size_t winner, std::uint32_t disks);
+  /// A new era begins with that offer. `name`: of the history, if it is a new one.
+  void begin(std::uint64_t token, std::uint64_t name, const std::vector<DiskOffer>& offers, std::size_t winner,
+             std::uint32_t disks);
+
+  // ---- a group that none of its members knows (K3)
+  /// May it begin with blank disks? Not before all `daemons` have said that theirs have nothing of it; from now on they are
+  /// asked.
+  bool new_to(const std::set<Pid>& daemons);
+  /// A daemon says what its disk has. False: nobody asked.
+  bool told(const Pid& daemon, const KeptHistory& kept);
+  [[nodiscard]] bool asks(const Pid& daemon) const { return asking_ && !blank_.contains(daemon); }
+  /// There is nobody left to be asked.
+  [[nodiscard]] bool answered(const std::set<Pid>& daemons) const;
+  /// Those that are gone need not answer.
+  void prune(const std::set<Pid>& daemons);
 
   /// What a member that waits says of its disk, brought up to date with what that disk has said since.
   [[nodiscard]] DiskOffer offer(NodeId node, KeptHistory kept) const;
@@ -49,6 +62,8 @@ class GroupHistory {
   KeptHistory now_;                         ///< the last message delivered
   std::map<NodeId, std::uint64_t> synced_;  ///< in this era, by keepers
   std::uint64_t durable_ = 0;
+  bool asking_ = false;  ///< all daemons are asked what they have
+  std::set<Pid> blank_;  ///< these have nothing
 };
 
 /// Disks that a message must be on: of any so many, one has all that is durable.
@@ -56,8 +71,10 @@ class GroupHistory {
   return disks / 2 + 1;
 }
 
-/// In the body of a join, and of nothing else.
+/// In the body of a join or of a group_kept run, and of nothing else.
 void write(Writer& out, const KeptHistory& kept);
 [[nodiscard]] KeptHistory read_kept(Reader& in);
+/// Can a disk have that?
+[[nodiscard]] bool sound(const KeptHistory& kept);
 
 }  // namespace vsync::core

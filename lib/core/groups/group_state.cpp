@@ -52,7 +52,7 @@ bool GroupState::news(const MemberKey& member, std::uint64_t token, StateNews ne
 }
 
 void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t token, GroupHistory& history,
-                         std::uint32_t disks) {
+                         const Founding& founding) {
   std::set<MemberKey> there;
   for (const auto& member : members) {
     there.insert(key_of(member));
@@ -78,10 +78,10 @@ void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t 
   if (first != members.end()) {
     cold_ = false;
     begin(key_of(*first), members, token);
-  } else if (const auto winner = disks > 0 ? newest_disk(members, token, history, disks) : newest_offer(members)) {
+  } else if (const auto winner = founding.disks > 0 ? newest_disk(members, token, history, founding) : newest_offer(members)) {
     cold_ = true;
     begin(*winner, members, token);
-    if (disks > 0) {
+    if (founding.disks > 0) {
       joiners_.insert(*winner);  // K3: its node's disk has the state, the member itself gets it from there
     }
   }
@@ -89,7 +89,7 @@ void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t 
 
 /// K3.
 std::optional<MemberKey> GroupState::newest_disk(const std::vector<GroupMember>& members, std::uint64_t token,
-                                                 GroupHistory& history, std::uint32_t disks) {
+                                                 GroupHistory& history, const Founding& founding) {
   std::vector<MemberKey> waiting;
   std::vector<DiskOffer> offers;
   for (const auto& member : members) {
@@ -100,11 +100,11 @@ std::optional<MemberKey> GroupState::newest_disk(const std::vector<GroupMember>&
       offers.push_back({member.pid.node, it->second.kept});
     }
   }
-  const auto winner = history.newest(offers, disks);
-  if (!winner) {
+  const auto winner = history.newest(offers, founding.disks);
+  if (!winner || (offers[*winner].second.blank() && !history.new_to(founding.daemons))) {
     return std::nullopt;
   }
-  history.begin(token, offers, *winner, disks);
+  history.begin(token, founding.origin, offers, *winner, founding.disks);
   return waiting[*winner];
 }
 
@@ -145,6 +145,26 @@ bool GroupState::needs_view() const {
 
 bool GroupState::exists() const {
   return std::any_of(replicas_.begin(), replicas_.end(), [](const auto& entry) { return entry.second.mark != Mark::waits; });
+}
+
+bool GroupState::contradicts(const KeptHistory& kept) const {
+  return !kept.blank() && std::any_of(replicas_.begin(), replicas_.end(), [&](const auto& entry) {
+    const auto& other = entry.second.kept;
+    return !other.blank() && other.origin != kept.origin;
+  });
+}
+
+std::set<MemberKey> GroupState::strangers(const GroupHistory& history) const {
+  std::set<MemberKey> found;
+  if (exists() || history.now().blank()) {
+    return found;
+  }
+  for (const auto& [member, replica] : replicas_) {
+    if (replica.kept.blank() && !history.keeps(member.first.node)) {
+      found.insert(member);
+    }
+  }
+  return found;
 }
 
 std::vector<HistoryPosition> GroupState::known() const {

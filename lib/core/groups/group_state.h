@@ -25,6 +25,13 @@ inline constexpr std::size_t kMemberKeySize = 20;  ///< as bytes
 void write(Writer& out, const MemberKey& key);
 [[nodiscard]] MemberKey read_member_key(Reader& in);
 
+/// How a durable group is kept that begins, or begins a new era.
+struct Founding {
+  std::uint32_t disks = 0;       ///< 0: it is not durable
+  std::uint64_t origin = 0;      ///< of its history, if that is a new one: no other has the same
+  const std::set<Pid>& daemons;  ///< of the view
+};
+
 /// What became of a transfer at one of its ends; body of a group_state run.
 enum class StateNews : std::uint8_t {
   arrived,  ///< of a joiner: it has the state
@@ -57,8 +64,8 @@ class GroupState {
   template <typename Stays>
   [[nodiscard]] std::vector<GroupMember> hopeless(const std::vector<GroupMember>& members, Stays stays) const;
   /// A view of the group with these members. Ends the transfer if its donor or all its joiners are gone, and begins the next one.
-  /// In a durable group (`disks` > 0) that may begin an era of its history.
-  void install(const std::vector<GroupMember>& members, std::uint64_t token, GroupHistory& history, std::uint32_t disks);
+  /// In a durable group that may begin an era of its history.
+  void install(const std::vector<GroupMember>& members, std::uint64_t token, GroupHistory& history, const Founding& founding);
 
   // ---- queries
   /// A view must be installed although nobody comes or goes: somebody waits, and no transfer serves it.
@@ -66,6 +73,12 @@ class GroupState {
   [[nodiscard]] bool active() const { return !joiners_.empty(); }
   /// Somebody has the state.
   [[nodiscard]] bool exists() const;
+  /// Nobody wants the state.
+  [[nodiscard]] bool empty() const { return replicas_.empty(); }
+  /// K3: somebody waits whose disk has another history than this one.
+  [[nodiscard]] bool contradicts(const KeptHistory& kept) const;
+  /// K3: these wait on nodes that do not keep the group, with nothing on their disks.
+  [[nodiscard]] std::set<MemberKey> strangers(const GroupHistory& history) const;
   /// K3: what the disks of those who wait have.
   [[nodiscard]] std::vector<HistoryPosition> known() const;
   /// It wants the state and has none yet.
@@ -89,7 +102,7 @@ class GroupState {
   [[nodiscard]] std::vector<MemberKey> marked(Mark mark) const;
   [[nodiscard]] std::optional<MemberKey> newest_offer(const std::vector<GroupMember>& members) const;
   [[nodiscard]] std::optional<MemberKey> newest_disk(const std::vector<GroupMember>& members, std::uint64_t token,
-                                                     GroupHistory& history, std::uint32_t disks);
+                                                     GroupHistory& history, const Founding& founding);
   void begin(const MemberKey& donor, const std::vector<GroupMember>& members, std::uint64_t token);
 
   std::map<MemberKey, Replica> replicas_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "core/model/mutant.h"
 
 namespace vsync::core {
@@ -40,37 +41,60 @@ std::uint64_t Group::placed(const Pid& sender, Service service) const {
 
 GroupTable::Change GroupTable::join(const Pid& daemon, ClientId client, const JoinBody& body) {
   const GroupMember member{daemon, client, std::string(body.member_name)};
-  auto name = names_.find(body.group);
+  const auto name = names_.find(body.group);
+  auto fresh = name == names_.end() ? new_group(body) : Group{};
   if (memberships_ >= kMaxMemberships) {
     return {};
+  }
+  if (const auto why = refusal(name == names_.end() ? fresh : groups_.at(name->second), daemon, body); !why.empty()) {
+    return {.refused = why};
   }
   if (name == names_.end()) {
     if (groups_.size() >= kMaxGroups) {
       return {};
     }
-    const GroupId id = ++last_group_;
-    name = names_.emplace(body.group, id).first;
-    auto& group = groups_[id];
-    group.id = id;
-    group.name = body.group;
-    group.policy = body.policy;
-    group.view = std::make_shared<GroupView>();  // number 0: nobody yet
+    const GroupId id = fresh.id = ++last_group_;
+    names_.emplace(body.group, id);
+    groups_.emplace(id, std::move(fresh));
   }
-  auto& group = groups_.at(name->second);
-  if ((body.state.wanted || body.policy.disks > 0) && body.policy.disks != group.policy.disks) {
-    return {.refused = "other_policy"};  // K1: a state must be kept as the group keeps it
-  }
-  if (const auto why = group.history.refusal(daemon.node, body.state.kept); body.state.wanted && !why.empty()) {
-    return {.refused = why};
-  }
+  auto& group = groups_.at(names_.find(body.group)->second);
   const bool known = contains(group.view->members, member) || contains(group.joining, member);
   if (known || group.view->members.size() + group.joining.size() >= kMaxMembers) {
     return {};
+  }
+  if (body.policy.disks > 0) {
+    group.policy = body.policy;
   }
   group.joining.push_back(member);
   ++memberships_;
   group.state.join({daemon, client}, body.state);
   return advance(group);
+}
+
+/// K3: what began on some disks goes on from there, whoever comes first.
+Group GroupTable::new_group(const JoinBody& body) const {
+  Group group;
+  group.name = body.group;
+  group.policy = body.policy;
+  group.view = std::make_shared<GroupView>();  // number 0: nobody yet
+  if (const auto past = past_.find(body.group); past != past_.end() && !mutant(Mutant::history_forgotten)) {
+    group.history = past->second;
+    group.policy = {true, static_cast<std::uint32_t>(group.history.now().keepers.size())};
+  }
+  return group;
+}
+
+/// K1: a state must be kept as the group keeps it. Members without state leave that open to the first who wants it.
+std::string_view GroupTable::refusal(const Group& group, const Pid& daemon, const JoinBody& body) {
+  if (!body.state.wanted && body.policy.disks == 0) {
+    return {};
+  }
+  const bool open = body.policy.disks > 0 && group.state.empty() && group.history.now().blank();
+  if (body.policy.disks != group.policy.disks && !open) {
+    return "other_policy";
+  }
+  const auto why = body.state.wanted ? group.history.refusal(daemon.node, body.state.kept) : "";
+  return why.empty() && group.state.contradicts(body.state.kept) ? "other_history" : why;
 }
 
 GroupTable::Change GroupTable::leave(const Pid& daemon, ClientId client, GroupId id, LeaveReason reason) {
@@ -119,6 +143,19 @@ GroupTable::Change GroupTable::synced(const Pid& daemon, GroupId id, const Histo
   return {.group = id, .durable = it != groups_.end() && it->second.history.synced(daemon.node, position)};
 }
 
+GroupTable::Change GroupTable::told(const Pid& daemon, GroupId id, const KeptHistory& kept) {
+  const auto it = groups_.find(id);
+  if (it == groups_.end() || !it->second.history.told(daemon, kept)) {
+    return {.group = id};  // another one has told first
+  }
+  auto& group = it->second;
+  if (!kept.blank()) {
+    group.policy.disks = static_cast<std::uint32_t>(kept.keepers.size());
+  }
+  const bool over = !kept.blank() || group.history.answered(daemons_);
+  return over && !group.flushing() ? advance(group) : Change{.group = id};
+}
+
 HistoryPosition GroupTable::count(GroupId group, std::uint32_t count) {
   return groups_.at(group).history.count(count);
 }
@@ -140,7 +177,7 @@ bool GroupTable::hold(const Pid& daemon, ClientId client, GroupId id, bool held)
 /// A change was added: G3 at once, G4 when all daemons with members have flushed.
 GroupTable::Change GroupTable::advance(Group& group) {
   const GroupId id = group.id;
-  const bool needs_flush = !group.policy.total_only && !group.daemons.empty() && !mutant(Mutant::group_flush_skipped);
+  const bool needs_flush = !group.view->policy.total_only && !group.daemons.empty() && !mutant(Mutant::group_flush_skipped);
   if (!needs_flush) {
     return {.group = id, .installed = install_group_view(group)};
   }
@@ -158,9 +195,20 @@ void GroupTable::dismiss_hopeless(Group& group) {
   }
 }
 
+/// K3: a disk that is here has begun the group on other nodes.
+void GroupTable::dismiss_strangers(Group& group) {
+  const auto strangers = group.state.strangers(group.history);
+  for (const auto& member : group.view->members) {
+    if (strangers.contains(key_of(member)) && !contains(group.leaving, member)) {
+      group.leaving.push_back({member, LeaveReason::not_a_keeper});
+    }
+  }
+}
+
 /// G5. Ends the group when nobody is left in it: `group` is gone then, and the view has no members.
 GroupViewPtr GroupTable::install_group_view(Group& group) {
   dismiss_hopeless(group);
+  dismiss_strangers(group);
   auto view = std::make_shared<GroupView>();
   view->group = group.id;
   view->name = group.name;
@@ -179,7 +227,8 @@ GroupViewPtr GroupTable::install_group_view(Group& group) {
   view->joined = std::exchange(group.joining, {});
   view->left = std::exchange(group.leaving, {});
   memberships_ -= view->left.size();
-  group.state.install(view->members, view->token, group.history, group.policy.disks);
+  const auto origin = Hasher().add(cluster_.high).add(cluster_.low).add(view->token).value();
+  group.state.install(view->members, view->token, group.history, {group.policy.disks, origin, daemons_});
   for (const auto& member : view->members) {
     if (group.state.waits(key_of(member))) {
       view->without_state.push_back(member);
@@ -199,10 +248,24 @@ GroupViewPtr GroupTable::install_group_view(Group& group) {
     group.daemons.insert(member.pid);
   }
   if (view->members.empty()) {
+    remember(group);
     names_.erase(view->name);
     groups_.erase(view->group);
   }
   return view;
+}
+
+/// K3. When there are too many, the one that began its era first is forgotten.
+void GroupTable::remember(const Group& group) {
+  if (group.history.now().blank() || group.state.boundary() == 0) {
+    return;  // it did not begin
+  }
+  past_.insert_or_assign(group.name, group.history);
+  if (past_.size() > kMaxPast) {
+    past_.erase(std::min_element(past_.begin(), past_.end(), [](const auto& a, const auto& b) {
+      return a.second.now().position.era < b.second.now().position.era;
+    }));
+  }
 }
 
 std::uint64_t GroupTable::next_token() {
@@ -220,12 +283,18 @@ std::uint64_t GroupTable::place(GroupId id, const Pid& sender, Service service, 
 }
 
 std::vector<GroupViewPtr> GroupTable::install(const View& view) {
-  if (view.id() == view_) {
-    return {};
-  }
-  if (view.cold) {
+  const bool again = view.id() == view_;
+  if (view.cold && !again) {
     *this = {};                      // B2: nobody brings state
     last_group_ = view.id() << 32U;  // and no number of a group comes back
+  }
+  cluster_ = view.uuid;
+  daemons_.clear();
+  for (const auto& member : view.members) {
+    daemons_.insert(member.pid);
+  }
+  if (again) {
+    return {};
   }
   view_ = view.id();
   sessions_.install(view);
@@ -238,7 +307,8 @@ std::vector<GroupViewPtr> GroupTable::install(const View& view) {
     if (!mutant(Mutant::ghost_member)) {
       remove_daemons_not_in(view, group);
     }
-    if (flushing || !group.leaving.empty()) {
+    group.history.prune(daemons_);
+    if (flushing || !group.leaving.empty() || group.history.answered(daemons_)) {
       installed.push_back(install_group_view(group));
     }
   }

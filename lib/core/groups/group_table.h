@@ -24,7 +24,7 @@ using Holders = std::set<std::pair<Pid, ClientId>>;
 struct Group {
   GroupId id = 0;
   std::string name;
-  GroupPolicy policy;
+  GroupPolicy policy;                   ///< of the next view: a group becomes durable with the first member that keeps it
   GroupViewPtr view;                    ///< never null, never without members
   std::set<Pid> daemons;                ///< those with members in `view`
   std::uint64_t totals = 0;             ///< totals delivered in `view`
@@ -49,6 +49,7 @@ class GroupTable {
   static constexpr std::size_t kMaxMembers = 65536;  ///< of one group
   /// Of all groups together: so the table has fewer bytes than a joiner takes (J6), whatever names they have.
   static constexpr std::size_t kMaxMemberships = kMaxMembers * 5 / 2;
+  static constexpr std::size_t kMaxPast = 4096;  ///< durable groups without members that are remembered
 
   /// What an ordered change did.
   struct Change {
@@ -68,6 +69,8 @@ class GroupTable {
   bool hold(const Pid& daemon, ClientId client, GroupId group, bool held);
   /// K2.
   Change synced(const Pid& daemon, GroupId group, const HistoryPosition& position);
+  /// K3: what the disk of this daemon has of the group.
+  Change told(const Pid& daemon, GroupId group, const KeptHistory& kept);
   /// K1: counts `count` delivered messages of a durable group, and returns the place of the first.
   HistoryPosition count(GroupId group, std::uint32_t count);
   /// Places `count` delivered messages in the group's view; returns the position of the first. The group must exist.
@@ -93,15 +96,22 @@ class GroupTable {
   static std::optional<GroupTable> load(std::string_view bytes);
 
  private:
+  [[nodiscard]] Group new_group(const JoinBody& body) const;
+  [[nodiscard]] static std::string_view refusal(const Group& group, const Pid& daemon, const JoinBody& body);
   Change advance(Group& group);
+  void remember(const Group& group);
   GroupViewPtr install_group_view(Group& group);
   void remove_daemons_not_in(const View& view, Group& group);
   static void dismiss_hopeless(Group& group);
+  static void dismiss_strangers(Group& group);
   [[nodiscard]] std::uint64_t next_token();
   bool add(Group group);  // a loaded one; false: contradicts the table
 
   std::map<GroupId, Group> groups_;
   std::map<std::string, GroupId, std::less<>> names_;
+  std::map<std::string, GroupHistory, std::less<>> past_;  // K3: of durable groups, as of when their last member left
+  std::set<Pid> daemons_;                                  // of the daemon view
+  Uuid cluster_;
   GroupId last_group_ = 0;  // number of the newest group; after a cold start they begin with its view id
   ViewId view_ = 0;         // daemon view
   bool cold_ = false;       // that view is cold

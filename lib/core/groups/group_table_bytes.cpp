@@ -11,10 +11,11 @@ namespace vsync::core {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 4;
+constexpr std::uint8_t kFormat = 5;
 constexpr std::size_t kPidSize = 16;
 constexpr std::size_t kMemberSize = kPidSize + 8;  // at least: the name may be empty
-constexpr std::size_t kGroupSize = 155;            // at least
+constexpr std::size_t kGroupSize = 165;            // at least
+constexpr std::size_t kPastSize = 49;              // at least
 
 void write(Writer& out, const Pid& pid) {
   out.put(pid.node).put(pid.incarnation).put(pid.stint);
@@ -25,9 +26,15 @@ void write(Writer& out, const GroupMember& member) {
   out.put(member.client).put(member.name);
 }
 
+void write(Writer& out, const GroupPolicy& policy) {
+  out.put(std::uint8_t{policy.total_only}).put(policy.disks);
+}
+
 void write(Writer& out, const Group& group) {
   const auto number = [&](std::size_t size) { out.put(static_cast<std::uint32_t>(size)); };
-  out.put(group.id).put(group.name).put(std::uint8_t{group.policy.total_only}).put(group.policy.disks);
+  out.put(group.id).put(group.name);
+  write(out, group.policy);
+  write(out, group.view->policy);
   out.put(group.view->number).put(group.view->token).put(group.totals);
   number(group.view->members.size());
   for (const auto& member : group.view->members) {
@@ -85,14 +92,19 @@ bool valid(const GroupMember& member) {
   return member.pid.node > 0 && member.client > 0 && valid_name(member.name);
 }
 
+GroupPolicy read_policy(Reader& in) {
+  const bool total_only = in.value<std::uint8_t>() != 0;
+  return {total_only, in.value<std::uint32_t>()};
+}
+
 /// Checks nothing but lengths; GroupTable::add() judges the rest.
 Group read_group(Reader& in) {
   Group group;
   auto view = std::make_shared<GroupView>();
   group.id = in.value<std::uint64_t>();
   group.name = in.text(kMaxName).value_or("");
-  group.policy.total_only = in.value<std::uint8_t>() != 0;
-  group.policy.disks = in.value<std::uint32_t>();
+  group.policy = read_policy(in);
+  view->policy = read_policy(in);
   view->number = in.value<std::uint64_t>();
   view->token = in.value<std::uint64_t>();
   group.totals = in.value<std::uint64_t>();
@@ -125,7 +137,6 @@ Group read_group(Reader& in) {
   view->group = group.id;
   view->name = group.name;
   view->view = view->token >> 32U;
-  view->policy = group.policy;
   group.view = std::move(view);
   return group;
 }
@@ -145,11 +156,12 @@ bool members_are_sound(const Group& group) {
     }
   }
   for (const auto& departure : group.leaving) {
-    if (departure.reason > LeaveReason::slow || members.erase(departure.member) == 0) {
+    if (departure.reason > LeaveReason::not_a_keeper || members.erase(departure.member) == 0) {
       return false;
     }
   }
-  return !group.view->members.empty() && group.state.sound(clients) && group.history.sound() && group.policy.disks <= kMaxDisks;
+  const bool kept = group.history.sound() && group.policy.disks <= kMaxDisks && group.view->policy.disks <= kMaxDisks;
+  return !group.view->members.empty() && group.state.sound(clients) && kept;
 }
 
 bool holders_are_members(const Group& group) {
@@ -166,7 +178,7 @@ bool flush_is_sound(const Group& group) {
     }
   }
   const bool changes = !group.joining.empty() || !group.leaving.empty();
-  return group.flushing() ? !group.policy.total_only : !changes;
+  return group.flushing() ? !group.view->policy.total_only : !changes;
 }
 
 }  // namespace
@@ -177,6 +189,11 @@ std::string GroupTable::save() const {
   out.put(static_cast<std::uint32_t>(groups_.size()));
   for (const auto& [id, group] : groups_) {
     write(out, group);
+  }
+  out.put(static_cast<std::uint32_t>(past_.size()));
+  for (const auto& [name, history] : past_) {
+    out.put(name);
+    history.save(out);
   }
   sessions_.save(out);
   return out.take();
@@ -198,6 +215,14 @@ std::optional<GroupTable> GroupTable::load(std::string_view bytes) {
     if (!in.ok() || !table.add(std::move(group))) {
       return std::nullopt;
     }
+  }
+  for (auto n = in.count(kMaxPast, kPastSize).value_or(0); n > 0; --n) {
+    const auto name = in.text(kMaxName).value_or("");
+    auto history = GroupHistory::load(in);
+    if (name.empty() || !valid_name(name) || history.now().blank() || !history.sound()) {
+      return std::nullopt;
+    }
+    table.past_.emplace(name, std::move(history));
   }
   auto sessions = Sessions::load(in);
   if (!sessions) {

@@ -90,9 +90,12 @@ Groups::Placed Groups::hand_over(const Pid& sender, const Run& run, const Envelo
   if (!std::ranges::all_of(envelope.more_groups, known) && !mutant(Mutant::several_groups_apart)) {
     return {0, "no_such_group"};  // G6: in all of them, or in none
   }
+  if (run.service != Service::total && first.view->policy.total_only) {
+    return {0, "total_only"};  // G3: begun before the group became durable
+  }
   const auto stateless = [&](GroupId id) {
     const auto* group = table_.find(id);
-    return group != nullptr && group->policy.disks > 0 && !group->state.exists();
+    return group != nullptr && group->view->policy.disks > 0 && !group->state.exists();
   };
   if (stateless(first.id) || std::ranges::any_of(envelope.more_groups, stateless)) {
     return {0, "no_state"};  // K1: there is no history that it could be a part of
@@ -118,7 +121,7 @@ Groups::Placed Groups::hand_to(const Group& group, const Pid& sender, const Run&
   if (!envelope.to) {
     stability_.placed(group.id, sender, run, position + run.count - 1);
   }
-  const bool counts = group.policy.disks > 0 && !envelope.to;
+  const bool counts = group.view->policy.disks > 0 && !envelope.to;
   const auto history = counts ? table_.count(group.id, run.count) : HistoryPosition{};
   const bool alone = envelope.to && !mutant(Mutant::direct_to_all);
   if (alone ? envelope.to->pid == self_ : group.daemons.contains(self_)) {
@@ -195,6 +198,9 @@ void Groups::deliver_change(const Pid& sender, const Run& run, Effects& effects)
   } else if (run.kind == RunKind::group_synced) {
     const auto position = decode_synced(run.body.view());
     change = position ? table_.synced(sender, run.group, *position) : change;
+  } else if (run.kind == RunKind::group_kept) {
+    const auto kept = decode_kept(run.body.view());
+    change = kept ? table_.told(sender, run.group, *kept) : change;
   } else {
     change = table_.flushed(sender, run.group);
   }
@@ -227,7 +233,7 @@ void Groups::deliver_change(const Pid& sender, const Run& run, Effects& effects)
 std::string_view Groups::why_refused(std::string_view code) {
   return code == "other_policy"   ? "the group is kept on another number of disks, or on none"
          : code == "not_a_keeper" ? "other nodes keep the group: its members with state run there"
-                                  : "the disk of this node has another history under the name of this group";
+                                  : "the disk of this node has another history under the name of this group than its members";
 }
 
 /// An ordered change of an own client came to nothing. It has one in flight; that it leaves without a state is said beside it
@@ -292,6 +298,11 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
   forget_undurable(*view, effects);
   queues_.rearrange(table_);
   tell_hold(view->group, effects);
+  if (group != nullptr) {
+    ask_disk(*group, effects);
+  } else {
+    asked_.erase(view->group);
+  }
   if (view->members.empty()) {
     fragments_.forget(view->group);
   }
@@ -318,10 +329,10 @@ void Groups::left(const GroupView& view, const GroupDeparture& departure, Effect
   client->leased.erase(view.group);
   holding_.erase({client->id, view.group});
   stability_.forget(view.group, client->id);
-  if (departure.reason != LeaveReason::no_state) {
+  if (departure.reason != LeaveReason::no_state && departure.reason != LeaveReason::not_a_keeper) {
     change_done(*client, nullptr, effects);
   } else if (!client->gone) {
-    effects.push_back(ClientDismissed{client->id, view.group, view.name});  // T2
+    effects.push_back(ClientDismissed{client->id, view.group, view.name, departure.reason});  // T2, K3
   }
 }
 
@@ -350,6 +361,13 @@ void Groups::durable(const Group& group, Effects& effects) {
     }
   }
   undurable_ = std::move(rest);
+}
+
+/// K3: once; what it has of a group that has not begun cannot change.
+void Groups::ask_disk(const Group& group, Effects& effects) {
+  if (group.history.asks(self_) && asked_.insert(group.id).second) {
+    effects.push_back(HistoryAsked{group.name, group.id});
+  }
 }
 
 /// The group has ended or begun anew: whether the disks will have these messages nobody can tell.
@@ -396,6 +414,9 @@ void Groups::install(const View& view, Effects& effects) {
   early_.clear();  // empty, unless a peer sent what it must not
   for (const auto& installed : table_.install(view)) {
     group_view(installed, false, effects);
+  }
+  for (const auto& [name, id] : table_.names()) {
+    ask_disk(*table_.find(id), effects);  // a joiner has come to a group that asks
   }
   transfers_.forget_early();
   tell_holds(effects);

@@ -40,6 +40,8 @@ class Groups {
   void request(ClientHold hold);
   /// K2: our disk has so much of a durable group; all are told.
   void synced(const HistorySynced& news);
+  /// K3: what our disk has, as a HistoryAsked wants to know.
+  void told(HistoryTold news);
   /// K3: our disk can go on with the group.
   void taken(const HistoryTaken& news, Effects& effects);
   /// G2: its groups are left in order after what it had sent; no more replies go to it.
@@ -137,6 +139,7 @@ class Groups {
   void prepare_change(Client& client, RequestId request, Run run, std::vector<Run>& runs);
   void prepare(const StateTransfers::Statement& statement, std::vector<Run>& runs);
   void prepare_synced(std::vector<Run>& runs);
+  void prepare_kept(std::vector<Run>& runs);
   void add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs);
 
   // ---- delivery
@@ -152,6 +155,7 @@ class Groups {
   void note_number(const Pid& sender, const Run& run);
   void own_delivered(const Run& run, const Placed& placed, Effects& effects);
   void durable(const Group& group, Effects& effects);
+  void ask_disk(const Group& group, Effects& effects);
   void forget_undurable(const GroupView& view, Effects& effects);
   void group_view(const GroupViewPtr& view, bool ordered, Effects& effects);
   void give_up_lease(Client& client, const std::string& group);
@@ -195,6 +199,8 @@ class Groups {
   std::map<std::string, HistoryPosition> disk_;                     // K2: what our disk has, by group
   std::map<GroupId, HistoryPosition> synced_;                       // K2: to be told
   std::set<GroupId> telling_;                                       // K2: one is under way
+  std::set<GroupId> asked_;                                         // K3: our disk was
+  std::deque<HistoryTold> kept_;                                    // K3: its answers, to be told
   Seq stable_ = 0;                                                  // own stream
   std::uint64_t ignored_ = 0;
 };

@@ -175,6 +175,12 @@ void Groups::synced(const HistorySynced& news) {
   }
 }
 
+void Groups::told(HistoryTold news) {
+  if (asked_.contains(news.group)) {
+    kept_.push_back(std::move(news));
+  }
+}
+
 void Groups::taken(const HistoryTaken& news, Effects& effects) {
   if (const auto* group = table_.find(news.group); group != nullptr) {
     transfers_.taken(group->id, news, effects);
@@ -290,7 +296,7 @@ std::optional<Refusal> Groups::refusal(const Client& client, const QueuedSend& s
 
 bool Groups::ready() const {
   const auto news = [&](const auto& entry) { return !telling_.contains(entry.first); };
-  return !flush_due_.empty() || !holds_due_.empty() || transfers_.has_statement() ||
+  return !flush_due_.empty() || !holds_due_.empty() || !kept_.empty() || transfers_.has_statement() ||
          std::any_of(synced_.begin(), synced_.end(), news) || queues_.ready();
 }
 
@@ -308,6 +314,9 @@ std::vector<Run> Groups::next(Effects& effects) {
   }
   while (runs.empty() && transfers_.has_statement()) {
     prepare(transfers_.take_statement(), runs);
+  }
+  if (runs.empty()) {
+    prepare_kept(runs);
   }
   if (runs.empty()) {
     prepare_synced(runs);
@@ -499,6 +508,17 @@ void Groups::prepare_synced(std::vector<Run>& runs) {
   }
 }
 
+void Groups::prepare_kept(std::vector<Run>& runs) {
+  if (!kept_.empty()) {
+    Run run;
+    run.kind = RunKind::group_kept;
+    run.group = kept_.front().group;
+    run.body = encode(kept_.front().kept);
+    kept_.pop_front();
+    add(std::move(run), 0, 0, runs);
+  }
+}
+
 void Groups::add(Run run, RequestId request, std::uint32_t requests, std::vector<Run>& runs) {
   VSYNC_ASSERT(run.number == 0 || valid_numbers(run.number, run.count), "C6: peers refuse other numbers");
   OwnRun own;
@@ -599,8 +619,8 @@ std::size_t Groups::queued() const {
 }
 
 bool Groups::idle() const {
-  return queues_.empty() && flush_due_.empty() && holds_due_.empty() && !transfers_.has_statement() && prepared_.empty() &&
-         bound_.empty() && unstable_.empty() && undurable_.empty() && !queues_.changing();
+  return queues_.empty() && flush_due_.empty() && holds_due_.empty() && kept_.empty() && !transfers_.has_statement() &&
+         prepared_.empty() && bound_.empty() && unstable_.empty() && undurable_.empty() && !queues_.changing();
 }
 
 void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
@@ -620,6 +640,8 @@ void Groups::excluded(std::optional<Seq> own_delivered, Effects& effects) {
   undurable_.clear();
   synced_.clear();
   telling_.clear();
+  asked_.clear();
+  kept_.clear();
   bound_.clear();
   unstable_.clear();
   prepared_.clear();

@@ -83,6 +83,12 @@ struct HistoryRequested {
   std::vector<HistoryPosition> known = {};  ///< what the disks of those who wait have
 };
 
+/// K3: nobody here knows the group that is to begin. What does this node's disk have of it? Answered with HistoryTold.
+struct HistoryAsked {
+  std::string group;
+  GroupId id = 0;
+};
+
 /// K3: all know that these clients have the state that came as a history. Before that the disk must stay as it was offered; from
 /// now on it follows the group.
 struct HistoryAdopted {
@@ -110,6 +116,7 @@ struct ClientDismissed {
   ClientId client = 0;
   GroupId group = 0;
   std::string name;
+  LeaveReason reason = LeaveReason::no_state;  ///< or not_a_keeper
 };
 
 /// Messages for all local members of the group, and for senders that asked. Body as in Run; never a fragment.
@@ -281,11 +288,11 @@ struct Trace {
   trace::Event event;
 };
 
-using Effect =
-    std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled, DeliverMessages,
-                 StateRequested, HistoryRequested, HistoryAdopted, HistoryDurable, StateArrived, ClientDismissed, SendOutcome,
-                 RequestAnswered, StableReached, RequestDone, SessionOpened, RequestRefused, PauseClient, GroupHeld, LeaseGranted,
-                 QuorumChanged, SuspicionChanged, MemberSlow, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
+using Effect = std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled,
+                            DeliverMessages, StateRequested, HistoryRequested, HistoryAsked, HistoryAdopted, HistoryDurable,
+                            StateArrived, ClientDismissed, SendOutcome, RequestAnswered, StableReached, RequestDone,
+                            SessionOpened, RequestRefused, PauseClient, GroupHeld, LeaseGranted, QuorumChanged, SuspicionChanged,
+                            MemberSlow, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
 
 /// Reused from step to step by the shell.
 using Effects = std::vector<Effect>;

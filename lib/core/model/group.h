@@ -29,9 +29,9 @@ struct ClientRef {
 /// G8: whose replies a request waits for, of those who are members at its place in the order.
 enum class Wait : std::uint8_t { all, majority, first };
 
-/// A place in the history of a durable group (K1). Messages count from 1, for ever; the era is the token of the group view in
-/// which nobody had the state and a disk's was chosen. Of two disks the one with the larger place knows all that the other knows
-/// and that anybody was told to be durable.
+/// A place in the history of a durable group (K1). Messages count from 1, for ever; an era begins with the group view in
+/// which nobody had the state and a disk's was chosen, and is larger than all before it. Of two disks the one with the larger
+/// place knows all that the other knows and that anybody was told to be durable.
 struct HistoryPosition {
   std::uint64_t era = 0;  ///< 0: nothing
   std::uint64_t index = 0;
@@ -42,14 +42,14 @@ struct HistoryPosition {
 /// What a node has of a durable group on its disk.
 struct KeptHistory {
   HistoryPosition position;
-  std::uint64_t origin = 0;          ///< era in which the group began: names the history
+  std::uint64_t origin = 0;          ///< names the history: no other one has the same, of whatever cluster
   std::vector<NodeId> keepers = {};  ///< the nodes whose disks count (K2), chosen when the group began; empty: a blank disk
 
   [[nodiscard]] bool blank() const { return keepers.empty(); }
   auto operator<=>(const KeptHistory&) const = default;
 };
 
-/// Fixed by the first member to join a group, for as long as the group has members.
+/// Fixed by the first member to join a group, for as long as the group has members; `disks` by the first that has some (K1).
 struct GroupPolicy {
   bool total_only = false;  ///< G3: fifo and causal are refused, and joins need no group flush
   std::uint32_t disks = 0;  ///< K1: the group is durable, and so many nodes keep it on their disks; 0 = it is not durable

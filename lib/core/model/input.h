@@ -129,6 +129,12 @@ struct HistorySynced {
   HistoryPosition position;
 };
 
+/// K3: what this node's disk has of the group of a HistoryAsked.
+struct HistoryTold {
+  GroupId group = 0;
+  KeptHistory kept;
+};
+
 /// K3: so much of the history that StateArrived brings was read by the clients, and can be taken by the disk. Said again while
 /// they read what is on the disk already.
 struct HistoryTaken {
@@ -182,7 +188,7 @@ struct AdminColdStart {
 
 using Input =
     std::variant<Tick, EndOfTurn, FrameReceived, DatagramReceived, LinkOpened, LinkClosed, PeerGone, SeedsTried, Persisted,
-                 PersistFailed, ClientJoin, ClientSession, ClientLeave, ClientSend, ClientState, HistorySynced, HistoryTaken,
-                 ClientRead, ClientHold, ClientGone, AdminJoin, AdminLeave, AdminEvict, AdminColdStart>;
+                 PersistFailed, ClientJoin, ClientSession, ClientLeave, ClientSend, ClientState, HistorySynced, HistoryTold,
+                 HistoryTaken, ClientRead, ClientHold, ClientGone, AdminJoin, AdminLeave, AdminEvict, AdminColdStart>;
 
 }  // namespace vsync::core

@@ -19,7 +19,8 @@ enum class RunKind : std::uint8_t {
   group_state,
   group_hold,
   session,
-  group_synced
+  group_synced,
+  group_kept
 };
 
 /// Consecutive messages of one sender, bound in one step: one client, one group, one service, one time stamp.

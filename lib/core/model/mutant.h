@@ -89,7 +89,10 @@ namespace vsync::core {
   X(history_first_offer, "K3: recovery from the first disk that is offered")                           \
   X(history_few_disks, "K3: recovery from one disk fewer than a majority")                             \
   X(history_blank_counts, "K3: a disk that was lost counts as one that tells")                         \
-  X(history_no_era, "K1: the era stays the same after a recovery")
+  X(history_no_era, "K1: the era stays the same after a recovery")                                     \
+  X(history_era_restarts, "K1: eras begin again in a cluster that was founded anew")                   \
+  X(history_forgotten, "K3: where a group is kept is forgotten with its last member")                  \
+  X(history_unasked, "K3: a group begins although a disk in the view has it")
 
 enum class Mutant {
   none,

@@ -20,8 +20,8 @@ std::string_view to_string(Evidence evidence) {
   return name_of(evidence, std::array<std::string_view, 5>{"none", "link", "soft", "firm", "hard"});
 }
 std::string_view to_string(LeaveReason reason) {
-  return name_of(reason, std::array<std::string_view, 8>{"left", "crashed", "silent", "evicted", "replaced", "unreachable",
-                                                         "no_state", "slow"});
+  return name_of(reason, std::array<std::string_view, 9>{"left", "crashed", "silent", "evicted", "replaced", "unreachable",
+                                                         "no_state", "slow", "not_a_keeper"});
 }
 std::string_view to_string(Role role) {
   return name_of(role, std::array<std::string_view, 6>{"out", "joining", "member", "wedged", "left", "witness"});

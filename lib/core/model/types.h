@@ -68,8 +68,9 @@ enum class Service : std::uint8_t { fifo, causal, total };
 enum class Evidence : std::uint8_t { none, link, soft, firm, hard };
 
 /// Why a member is in no later view (LeaveReason `crashed` covers HARD and FIRM, `silent` covers SOFT).
-/// Of a group's members only: no_state could not get the group's state (T2); slow did not read, and its daemon dropped it.
-enum class LeaveReason : std::uint8_t { left, crashed, silent, evicted, replaced, unreachable, no_state, slow };
+/// Of a group's members only: no_state could not get the group's state (T2); slow did not read, and its daemon dropped it;
+/// not_a_keeper is on a node that does not keep the durable group (K3).
+enum class LeaveReason : std::uint8_t { left, crashed, silent, evicted, replaced, unreachable, no_state, slow, not_a_keeper };
 
 enum class QuorumPolicy : std::uint8_t { dynamic, fixed };  ///< `fixed` is called "static" in the configuration
 enum class ColdStart : std::uint8_t { wait_all, quorum, manual };

@@ -234,6 +234,10 @@ void Node::Impl::on(HistorySynced& input) {
   groups_.synced(input);
 }
 
+void Node::Impl::on(HistoryTold& input) {
+  groups_.told(std::move(input));
+}
+
 void Node::Impl::on(HistoryTaken& input) {
   groups_.taken(input, *effects_);
 }

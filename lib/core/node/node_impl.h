@@ -81,6 +81,7 @@ class Node::Impl final : public MembershipHost {
   void on(ClientSend& input);
   void on(ClientState& input);
   void on(HistorySynced& input);
+  void on(HistoryTold& input);
   void on(HistoryTaken& input);
   void on(ClientRead& input);
   void on(ClientHold& input);

@@ -224,7 +224,7 @@ TEST_CASE("listen joins again when the daemon was excluded") {
   Ctl listener(fixture.path, {"listen", "g", "--json"});
   listener.expect(R"("number":1)");
   fixture.daemon.run([](FakeDaemon& daemon) { daemon.exclude("slow"); });
-  listener.expect(R"({"event":{"excluded":{"group":"g","why":"slow"}}})");
+  listener.expect(R"({"event":{"excluded":{"group":"g","why":"slow","code":""}}})");
   listener.expect(R"("incarnation":2)");
   fixture.daemon.stop();
   CHECK(listener.wait() == 3);

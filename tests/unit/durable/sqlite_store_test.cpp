@@ -137,6 +137,26 @@ TEST_CASE("what is on the disk is listed without opening it, and nothing is chan
   CHECK_THAT(list()[0].problem, Catch::Contains("another version"));
 }
 
+TEST_CASE("what the disk has of a group is told without opening it") {
+  Disk disk;
+  const auto kept = [&] { return disk.ask<KeptHistory>([&](auto done) { disk.store->kept("g", done); }); };
+  CHECK(kept()->blank());
+  CHECK_FALSE(std::filesystem::exists(disk.path / "groups"));
+  disk.fill();
+  CHECK(kept() == history(5, 0));
+  disk.restart();
+  CHECK(kept()->keepers == history(5, 0).keepers);
+  CHECK(kept()->origin == history(5, 0).origin);
+  disk.stop();
+  for (const auto* extension : {".db", ".db-wal"}) {
+    for (const auto& file : disk.files(extension)) {
+      std::ofstream(file, std::ios::trunc) << "no database";
+    }
+  }
+  disk.restart();
+  CHECK_FALSE(kept());
+}
+
 TEST_CASE("a file that is no database, or torn, counts as a lost disk") {
   const bool torn = GENERATE(true, false);
   Disk disk;

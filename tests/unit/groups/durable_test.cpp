@@ -9,13 +9,41 @@ namespace {
 constexpr ClientId kKeeper = 10;  // at daemon 1, with state
 constexpr ClientId kOther = 20;   // at daemon 2, without
 
+constexpr ClientId kNew = 30;
+
+void join(Cluster& cluster, NodeId node, ClientId client, std::uint32_t disks, KeptHistory kept = {}) {
+  ClientJoin join{client, 1, "d", "member", {.total_only = true, .disks = disks}};
+  join.state.wanted = true;
+  join.state.kept = std::move(kept);
+  cluster[node].groups.request(std::move(join), cluster[node].effects);
+  cluster.settle();
+}
+
+/// The daemon was asked, and says what its disk has.
+void tell(Cluster& cluster, NodeId node, const KeptHistory& kept = {}) {
+  const auto asked = only<HistoryAsked>(cluster[node].take());
+  CHECK(asked.group == "d");
+  cluster[node].groups.told({asked.id, kept});
+  cluster.settle();
+}
+
+KeptHistory kept_by(const std::vector<NodeId>& keepers, std::uint64_t origin = 7, HistoryPosition position = {9, 3}) {
+  return {position, origin, keepers};
+}
+
+std::string refusal(Cluster& cluster, NodeId node) {
+  return std::string(only<RequestRefused>(cluster[node].take()).code);
+}
+
 /// Group "d" on `disks` nodes of which one is there; group "h" beside it.
 Cluster kept_on(std::uint32_t disks) {
   Cluster cluster(2);
-  ClientJoin join{kKeeper, 1, "d", "keeper", {.total_only = true, .disks = disks}};
-  join.state.wanted = true;
-  cluster[1].groups.request(std::move(join), cluster[1].effects);
-  cluster.settle();
+  join(cluster, 1, kKeeper, disks);
+  for (const NodeId node : {1U, 2U}) {
+    if (disks == 1) {
+      tell(cluster, node);
+    }
+  }
   RequestId request = 1;
   for (const auto* group : {"d", "h"}) {
     cluster[2].join(kOther, group, request++, true);
@@ -103,6 +131,171 @@ TEST_CASE("K2 the answer waits for the disks, but not for what they do not get")
   CHECK(outcome.outcome == Outcome::delivered);
   CHECK(outcome.durable);
   CHECK(outcome.history == place);
+}
+
+TEST_CASE("K3 a group goes on where it is kept, also after its last member has left") {
+  auto cluster = kept_on(1);
+  cluster[1].leave(kKeeper, "d", 5);
+  cluster[2].leave(kOther, "d", 5);
+  cluster.settle();
+  cluster[2].take();
+  join(cluster, 2, kNew, 1);
+  CHECK(refusal(cluster, 2) == "not_a_keeper");
+  cluster[2].join(kNew + 1, "d");  // without state it may come first
+  cluster.settle();
+  cluster[2].take();
+  join(cluster, 2, kNew + 2, 1);
+  CHECK(refusal(cluster, 2) == "not_a_keeper");
+  join(cluster, 2, kNew + 3, 2);
+  CHECK(refusal(cluster, 2) == "other_policy");
+  cluster[2].leave(kNew + 1, "d", 5);
+  cluster.settle();
+  cluster[2].take();
+  cluster.add_daemon(3);
+  cluster.change_view({1});
+  join(cluster, 3, kNew + 4, 1);  // known from the table
+  CHECK(refusal(cluster, 3) == "not_a_keeper");
+  CHECK(all<HistoryAsked>(cluster[2].effects).empty());
+}
+
+TEST_CASE("K3 a group that its members do not know begins when no disk in the view knows it") {
+  Cluster cluster(3);
+  join(cluster, 2, kNew, 1);
+  const auto goes_on = [&] {
+    cluster[2].take();
+    cluster[2].send(kNew, "d", Service::total, {"hello"});
+    cluster.settle();
+    return only<SendOutcome>(cluster[2].take()).outcome == Outcome::delivered;
+  };
+  tell(cluster, 2);
+  tell(cluster, 3);
+  CHECK_FALSE(goes_on());
+  SECTION("the last disk has nothing") {
+    tell(cluster, 1);
+    CHECK(goes_on());
+  }
+  SECTION("the last one goes away, and does not answer") {
+    cluster.change_view({1});
+    CHECK(goes_on());
+  }
+  SECTION("a daemon that comes is asked too") {
+    cluster.add_daemon(4);
+    cluster.change_view({});
+    CHECK(all<HistoryAsked>(cluster[3].take()).empty());
+    tell(cluster, 1);
+    CHECK_FALSE(goes_on());
+    tell(cluster, 4);
+    CHECK(goes_on());
+  }
+  SECTION("the last disk has the group") {
+    tell(cluster, 1, kept_by({1}));
+    const auto dismissed = only<ClientDismissed>(cluster[2].take());
+    CHECK(dismissed.client == kNew);
+    CHECK(dismissed.reason == LeaveReason::not_a_keeper);
+    CHECK(all<GroupViewInstalled>(cluster[3].take()).back().group_view->members.empty());
+    join(cluster, 1, kNew + 1, 1, kept_by({1}));
+    CHECK(all<HistoryAsked>(cluster[1].effects).empty());
+    join(cluster, 2, kNew + 2, 1);
+    CHECK(refusal(cluster, 2) == "not_a_keeper");
+  }
+}
+
+TEST_CASE("K3 who waits with a lost disk goes on waiting when another disk has the group") {
+  Cluster cluster(3);
+  join(cluster, 1, kNew, 1);
+  tell(cluster, 2, kept_by({1, 2, 3}));
+  CHECK(all<ClientDismissed>(cluster[1].take()).empty());
+  join(cluster, 1, kNew + 1, 1);
+  CHECK(refusal(cluster, 1) == "other_policy");
+  join(cluster, 3, kNew + 2, 3, kept_by({1, 2, 3}));
+  join(cluster, 2, kNew + 3, 3, kept_by({1, 2, 3}, 7, {9, 4}));
+  cluster[2].take();
+  cluster[2].send(kNew + 3, "d", Service::total, {"hello"});
+  cluster.settle();
+  CHECK(only<DeliverMessages>(cluster[2].take()).history.index == 5);
+}
+
+TEST_CASE("K3 histories of two groups under one name are never mixed") {
+  Cluster cluster(2);
+  join(cluster, 1, kNew, 3, kept_by({1, 2, 3}, 7));
+  CHECK(all<RequestRefused>(cluster[1].take()).empty());
+  join(cluster, 2, kNew + 1, 3, kept_by({1, 2, 3}, 8));
+  CHECK(refusal(cluster, 2) == "other_history");
+  join(cluster, 2, kNew + 2, 3, kept_by({1, 2, 3}, 7));
+  CHECK(all<RequestRefused>(cluster[2].take()).empty());
+}
+
+TEST_CASE("K1 an era is larger than all that the disks know, and an origin is of one cluster") {
+  Cluster cluster(1);
+  const HistoryPosition old{std::uint64_t{1} << 50U, 5};
+  join(cluster, 1, kNew, 1, kept_by({1}, 7, old));
+  cluster[1].take();
+  cluster[1].send(kNew, "d", Service::total, {"hello"});
+  cluster.settle();
+  const auto place = only<DeliverMessages>(cluster[1].take()).history;
+  CHECK(place.era > old.era);
+  CHECK(place.index == 6);
+
+  const auto origin = [](const Uuid& uuid) {
+    GroupTable table;
+    View view;
+    view.uuid = uuid;
+    view.ref.epoch = 1;
+    view.members.push_back({pid(1), 0, "1", {}});
+    table.install(view);
+    JoinBody body{"d", "member", {.total_only = true, .disks = 1}};
+    body.state.wanted = true;
+    table.told(pid(1), table.join(pid(1), kNew, body).group, {});
+    return table.find("d")->history.now().origin;
+  };
+  CHECK(origin({1, 2}) == origin({1, 2}));
+  CHECK(origin({1, 2}) != origin({1, 3}));
+}
+
+TEST_CASE("K1 members without state do not decide how a group is kept") {
+  Limits limits;
+  limits.max_run_bytes = 1024;
+  Cluster cluster(2, limits);
+  cluster[2].join(kOther, "d");
+  cluster.settle();
+  cluster[2].take();
+  cluster[2].send(kOther, "d", Service::fifo, {std::string(3 * limits.max_run_bytes, 'x')});
+  REQUIRE(cluster.bind_one(cluster[2]));  // the first fragment
+  ClientJoin durable{kKeeper, 1, "d", "keeper", {.total_only = true, .disks = 1}};
+  durable.state.wanted = true;
+  cluster[1].groups.request(std::move(durable), cluster[1].effects);
+  REQUIRE(cluster.bind_one(cluster[1]));
+  cluster.deliver_all(cluster[1]);
+  cluster.deliver_all(cluster[2]);  // G4: the rest is bound in the next view
+  const auto table = cluster[2].groups.save_table();
+  Groups joiner(pid(3), limits, false);
+  REQUIRE(joiner.load_table(table));
+  CHECK(joiner.save_table() == table);
+  cluster.settle();
+  tell(cluster, 1);
+  const auto effects = cluster[2].effects;
+  CHECK(only<SendOutcome>(effects).outcome == Outcome::not_delivered);
+  CHECK(only<SendOutcome>(effects).code == "total_only");
+  tell(cluster, 2);
+
+  cluster[2].send(kOther, "d", Service::total, {"hello"});
+  cluster.settle();
+  CHECK(index_at_keeper(cluster) == 1);
+  cluster[2].take();
+  cluster[2].send(kOther, "d", Service::fifo, {"hello"});
+  CHECK(refusal(cluster, 2) == "total_only");
+  join(cluster, 2, kNew, 2);
+  CHECK(refusal(cluster, 2) == "other_policy");
+}
+
+TEST_CASE("K1 a group whose members have a state without disks stays so") {
+  Cluster cluster(2);
+  ClientJoin replica{kOther, 1, "d", "replica", {.total_only = true}};
+  replica.state.wanted = true;
+  cluster[2].groups.request(std::move(replica), cluster[2].effects);
+  cluster.settle();
+  join(cluster, 1, kNew, 1);
+  CHECK(refusal(cluster, 1) == "other_policy");
 }
 
 TEST_CASE("G10 a group is held until both the client and the disk of its node keep up") {
