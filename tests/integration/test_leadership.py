@@ -51,7 +51,7 @@ class Programs(unittest.TestCase):
 
     def run_singleton(self, node, *flags):
         """vsyncctl run of a program that logs NODE TOKEN PID and then does nothing."""
-        script = f"echo {node} $VSYNC_TOKEN $$ >> {self.log}; exec sleep 1000"
+        script = f"echo {node} $VSYNC_TOKEN $$ >> {self.log}; exec tail -f /dev/null"
         return self.spawn(node, VSYNCCTL, "run", "--group", "s", *flags, "--", "sh", "-c", script)
 
     def starts(self):
@@ -140,7 +140,7 @@ class Lock(Programs):
         self.assertEqual(tokens, sorted(set(tokens)))
 
     def test_a_lost_lock_stops_the_program(self):
-        script = f"echo 1 $VSYNC_TOKEN $$ >> {self.log}; exec sleep 1000"
+        script = f"echo 1 $VSYNC_TOKEN $$ >> {self.log}; exec tail -f /dev/null"
         holder = self.spawn(2, VSYNCCTL, "lock", "room", "--", "sh", "-c", script)
         _, _, pid = self.nth_start(1)
         self.cluster[2].pause()

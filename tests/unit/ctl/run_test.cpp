@@ -133,11 +133,11 @@ TEST_CASE("a lock and its program stop together, and go on together") {
 
 TEST_CASE("in the background a program that wants the terminal stops its lock, and may be fetched") {
   Fixture fixture;
-  const std::string jobs = fixture.dir.file("jobs");
-  const std::string until_stopped = "until jobs >" + jobs + " && grep -q Stopped " + jobs + "; do sleep 0.01; done; ";
-  TerminalSession session(fixture.path, fixture.lock + "sh -c 'read a </dev/tty; echo got $a' & " + until_stopped +
-                                            "echo stopped; fg >/dev/null; echo end $?");
-  session.expect("stopped");
+  // bash: its wait returns when the job stops, too.
+  TerminalSession session(
+      fixture.path, "exec bash -mc \"" + fixture.lock +
+                        "sh -c 'read a </dev/tty; echo got \\$a' & wait %1; echo stopped \\$?; fg >/dev/null; echo end \\$?\"");
+  session.expect("stopped " + std::to_string(128 + SIGTSTP));
   session.type("hello\n");
   session.expect("got hello");
   session.expect("end 0");
