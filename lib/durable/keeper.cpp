@@ -257,32 +257,39 @@ void Keeper::apply(core::HistoryRequested& effect) {
   giving.end = effect.end;
   giving.reading = true;
   store_.common(kept->name, effect.known,
-                [this, group = effect.group, token = effect.token, known = effect.known,
-                 alive = std::weak_ptr(alive_)](Result<std::vector<HistoryPosition>> common) {
-                  auto* self = alive.expired() ? nullptr : find(group);
-                  if (self == nullptr || !self->giving || self->giving->token != token) {
-                    return;
-                  }
-                  if (!common) {
-                    return home_.failed("group " + group + ": " + common.error().message);
-                  }
-                  auto& begun = *self->giving;
-                  begun.reading = false;
+                for_giving<std::vector<HistoryPosition>>(*kept, [this, known = effect.known](Kept& self, auto common) {
+                  auto& begun = *self.giving;
                   for (const auto& position : known) {  // an era has one history
-                    if (position.era == begun.end.position.era && position.index >= self->contents.checkpoint.index) {
-                      common->push_back(position);
+                    if (position.era == begun.end.position.era && position.index >= self.contents.checkpoint.index) {
+                      common.push_back(position);
                     }
                   }
-                  begun.bytes = encode(Header{begun.end, *common});
+                  begun.bytes = encode(Header{begun.end, common});
                   const auto oldest = std::min_element(known.begin(), known.end());
                   const bool all = std::all_of(known.begin(), known.end(), [&](const auto& position) {
-                    return std::find(common->begin(), common->end(), position) != common->end();
+                    return std::find(common.begin(), common.end(), position) != common.end();
                   });
                   if (all && oldest != known.end()) {
                     begun.cursor = {true, oldest->index};  // everybody has the beginning
                   }
-                  give(*self);
-                });
+                  give(self);
+                }));
+}
+
+/// A question to the store about the history that is being given; its answer is void when nobody waits for that any more.
+template <typename Answer, typename Then>
+std::function<void(Result<Answer>)> Keeper::for_giving(const Kept& kept, Then then) {
+  return [this, group = kept.name, token = kept.giving->token, alive = std::weak_ptr(alive_), then](Result<Answer> answer) {
+    auto* self = alive.expired() ? nullptr : find(group);
+    if (self == nullptr || !self->giving || self->giving->token != token) {
+      return;
+    }
+    if (!answer) {
+      return home_.failed("group " + group + ": " + answer.error().message);
+    }
+    self->giving->reading = false;
+    then(*self, std::move(*answer));
+  };
 }
 
 void Keeper::give(Kept& kept) {
@@ -315,21 +322,13 @@ void Keeper::read_more(Kept& kept) {
     return;
   }
   store_.read(kept.name, giving.cursor, giving.end.position.index, giving.piece_size,
-              [this, group = kept.name, token = giving.token, alive = std::weak_ptr(alive_)](Result<Chunk> chunk) {
-                auto* self = alive.expired() ? nullptr : find(group);
-                if (self == nullptr || !self->giving || self->giving->token != token) {
-                  return;
-                }
-                if (!chunk) {
-                  return home_.failed("group " + group + ": " + chunk.error().message);
-                }
-                auto& read = *self->giving;
-                read.reading = false;
-                read.bytes += chunk->parts;
-                read.cursor = chunk->next;
-                read.all_read = chunk->end;
-                give(*self);
-              });
+              for_giving<Chunk>(kept, [this](Kept& self, Chunk chunk) {
+                auto& read = *self.giving;
+                read.bytes += chunk.parts;
+                read.cursor = chunk.next;
+                read.all_read = chunk.end;
+                give(self);
+              }));
 }
 
 bool Keeper::answered(core::ClientId client, core::RequestId request, bool refused) {

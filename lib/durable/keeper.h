@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -159,6 +160,8 @@ class Keeper {
   // ---- giving
   void give(Kept& kept);
   void read_more(Kept& kept);
+  template <typename Answer, typename Then>
+  std::function<void(Result<Answer>)> for_giving(const Kept& kept, Then then);
   // ---- restoring (keeper_restore.cpp)
   void pump(const std::string& group, std::uint64_t token);
   bool take(Kept& kept, Part part, bool own);

@@ -552,6 +552,12 @@ void ControlSession::answer_sends(const Pending& pending, std::uint32_t offset, 
   }
 }
 
+/// What was asked under this number, to be answered now; nullopt: nobody waits for an answer.
+std::optional<ControlSession::Pending> ControlSession::take_unanswered(core::RequestId request) {
+  const auto found = unanswered_.extract(request);
+  return found ? std::optional(found.mapped()) : std::nullopt;
+}
+
 void ControlSession::answered(const core::RequestAnswered& effect) {
   const auto found = unanswered_.find(effect.request);
   if (found != unanswered_.end() && found->second.kind == pb::Request::kRequest) {
@@ -564,15 +570,13 @@ void ControlSession::answered(const core::RequestAnswered& effect) {
 }
 
 void ControlSession::done(const core::RequestDone& effect) {
-  const auto found = unanswered_.find(effect.request);
-  if (found == unanswered_.end()) {
+  const auto pending = take_unanswered(effect.request);
+  if (!pending) {
     return;
   }
-  const Pending pending = found->second;
-  unanswered_.erase(found);
   pb::Reply reply;
-  reply.set_id(pending.id);
-  switch (pending.kind) {
+  reply.set_id(pending->id);
+  switch (pending->kind) {
     case pb::Request::kJoin:
       --joining_;
       reply.mutable_join();
@@ -621,18 +625,15 @@ void ControlSession::done(const core::RequestDone& effect) {
 }
 
 void ControlSession::refused(const core::RequestRefused& effect) {
-  const auto found = unanswered_.find(effect.request);
-  if (found != unanswered_.end()) {
-    const Pending pending = found->second;
-    unanswered_.erase(found);
+  if (const auto pending = take_unanswered(effect.request)) {
     joins_.erase(effect.request);
-    if (is_send(pending.kind)) {
-      credit(pending.unanswered, pending.bytes);
+    if (is_send(pending->kind)) {
+      credit(pending->unanswered, pending->bytes);
     }
     if (effect.request == reopening_) {
       not_reopened(effect.code);
     } else {
-      refuse(pending, effect.code, effect.message);
+      refuse(*pending, effect.code, effect.message);
     }
   }
 }

@@ -152,6 +152,7 @@ class ControlSession final : public ControlConnection::User {
   void tell_credit();
   void error(std::uint64_t id, std::string_view code, std::string message);
   void answer_sends(const Pending& pending, std::uint32_t offset, const core::SendOutcome& effect);
+  std::optional<Pending> take_unanswered(core::RequestId request);
   void refuse(const Pending& pending, std::string_view code, const std::string& message);
   [[nodiscard]] static bool numbered(pb::Request::KindCase kind);
   bool take_numbers(std::uint64_t id, std::uint32_t count);

@@ -47,18 +47,16 @@ void ControlSession::incarnation_begins() {
 }
 
 void ControlSession::session_opened(const core::SessionOpened& effect) {
-  const auto found = unanswered_.find(effect.request);
-  if (found == unanswered_.end()) {
+  const auto pending = take_unanswered(effect.request);
+  if (!pending) {
     return;
   }
-  const Pending pending = found->second;
-  unanswered_.erase(found);
   if (effect.request == reopening_) {
     return settle(effect.fates);
   }
-  session_ = pending.session;
+  session_ = pending->session;
   pb::Reply reply;
-  reply.set_id(pending.id);
+  reply.set_id(pending->id);
   pb::SessionReply& answer = *reply.mutable_session();
   answer.set_known(effect.fates.known);
   answer.set_forgotten(effect.fates.forgotten);

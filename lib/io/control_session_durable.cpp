@@ -26,13 +26,12 @@ void ControlSession::checkpoint(const pb::Request& request) {
 }
 
 void ControlSession::checkpoints(core::RequestId request, const std::string& group, const std::vector<KeptGroup>& kept) {
-  const auto found = unanswered_.find(request);
-  if (found == unanswered_.end()) {
+  const auto pending = take_unanswered(request);
+  if (!pending) {
     return;
   }
   pb::Reply reply;
-  reply.set_id(found->second.id);
-  unanswered_.erase(found);
+  reply.set_id(pending->id);
   reply.mutable_checkpoint();
   for (const auto& known : kept) {
     if (group.empty() || group == known.group) {
