@@ -72,6 +72,13 @@ class Member(Client):
         assert reply["outcome"] == "delivered" and reply["durable"], reply
         return int(reply["index"])
 
+    def keep_all(self, count, size=0):
+        """Keeps so many messages, one after the other; returns them."""
+        texts = [f"message {i}" + " " + "x" * size if size else f"message {i}" for i in range(count)]
+        for text in texts:
+            self.keep(text)
+        return texts
+
 
 class Durable(unittest.TestCase):
     def setUp(self):
@@ -100,6 +107,12 @@ class Durable(unittest.TestCase):
         for node in (1, 2, 3):
             self.cluster[node].kill()
 
+    def lose_disk(self, node):
+        """All crash, and come back, one without what its disk had."""
+        self.crash_all()
+        shutil.rmtree(self.cluster[node].state_dir / "groups")
+        self.start(1, 2, 3)
+
     def start(self, *nodes):
         for node in nodes:
             self.cluster.restart(node)
@@ -126,9 +139,7 @@ class Durable(unittest.TestCase):
 
     def test_a_checkpoint_takes_the_place_of_messages(self):
         members = self.members(every_messages=5)
-        texts = [f"message {i}" for i in range(12)]
-        for text in texts:
-            members[1].keep(text)
+        texts = members[1].keep_all(12)
 
         def listed(node):
             group = members[node].request("checkpoint", {"action": "LIST"})["checkpoints"][0]
@@ -145,12 +156,8 @@ class Durable(unittest.TestCase):
 
     def test_a_lost_disk_does_not_count_as_one_that_knows(self):
         members = self.members()
-        texts = [f"message {i}" for i in range(5)]
-        for text in texts:
-            members[3].keep(text)
-        self.crash_all()
-        shutil.rmtree(self.cluster[3].state_dir / "groups")
-        self.start(1, 2, 3)
+        texts = members[3].keep_all(5)
+        self.lose_disk(3)
         lost, first = self.member(3), self.member(1)
         first.reply(first.joining)
         lost.reply(lost.joining)
@@ -164,12 +171,8 @@ class Durable(unittest.TestCase):
 
     def test_a_lost_disk_is_filled_by_the_others(self):
         members = self.members()
-        texts = [f"message {i}" for i in range(5)]
-        for text in texts:
-            members[3].keep(text)
-        self.crash_all()
-        shutil.rmtree(self.cluster[3].state_dir / "groups")
-        self.start(1, 2, 3)
+        texts = members[3].keep_all(5)
+        self.lose_disk(3)
         members = {node: self.member(node) for node in (3, 1, 2)}
         for member in members.values():
             self.assertEqual(member.restored(), 5)
@@ -194,9 +197,7 @@ class Durable(unittest.TestCase):
 
     def test_a_torn_store_counts_as_lost(self):
         members = self.members()
-        texts = [f"message {i}" for i in range(50)]
-        for text in texts:
-            members[1].keep(text)
+        texts = members[1].keep_all(50)
         self.crash_all()
         store = self.store(2)
         for path in (store, store.with_name(store.name + "-wal")):
@@ -263,9 +264,7 @@ class Durable(unittest.TestCase):
 
     def test_a_cluster_founded_anew_goes_on_with_its_groups(self):
         members = self.members()
-        texts = [f"message {i}" for i in range(5)]
-        for text in texts:
-            members[1].keep(text)
+        texts = members[1].keep_all(5)
         self.crash_all()
         self.start(1, 2, 3)
         self.members()
@@ -350,9 +349,7 @@ class Durable(unittest.TestCase):
         self.found("--max-message", "64KiB", "--durable-limit", "100KiB")
         members = self.members()
         members[3].refuses = True
-        texts = [f"message {i} {'x' * 10000}" for i in range(30)]
-        for text in texts:
-            members[1].keep(text)
+        texts = members[1].keep_all(30, 10000)
         members[3].event("excluded", lambda event: event["group"] == "kept")
         self.assert_history(members[2], texts)
         for node in (1, 2):
@@ -368,9 +365,7 @@ class Durable(unittest.TestCase):
             self.skipTest(f"mount is not allowed here: {mount.stderr.strip()}")
         self.addCleanup(subprocess.run, ["umount", "-l", str(small)])
         members = self.members()
-        texts = [f"message {i} {'x' * 20000}" for i in range(20)]
-        for text in texts:
-            members[1].keep(text)
+        texts = members[1].keep_all(20, 20000)
         self.assertEqual(self.cluster[3].exit_status(), 3)
         self.assert_history(members[2], texts)
 

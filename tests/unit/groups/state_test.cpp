@@ -63,6 +63,25 @@ struct Pair {
   }
 };
 
+/// Daemons 1 and 2 have the state, daemon 3 waits for it.
+struct Trio {
+  Cluster cluster{3, limits()};
+
+  explicit Trio(const std::string& state) {
+    replica(cluster[1], kFirst);
+    cluster.settle();
+    replica(cluster[2], kSecond);
+    cluster.settle();
+    carry(cluster);
+    give(cluster[1], only<StateRequested>(cluster[1].take()), 20, state, true);
+    carry(cluster);
+    cluster.settle();  // daemon 2 says that it arrived
+    replica(cluster[3], 3);
+    cluster.settle();
+    carry(cluster);
+  }
+};
+
 TEST_CASE("the first member is told that nobody has the state") {
   Cluster cluster(1, limits());
   replica(cluster[1], kFirst);
@@ -168,18 +187,8 @@ TEST_CASE("pieces that were lost with a link are sent again, and taken once") {
 }
 
 TEST_CASE("when the donor dies, the next member gives another state from its beginning") {
-  Cluster cluster(3, limits());
-  replica(cluster[1], kFirst);
-  cluster.settle();
-  replica(cluster[2], kSecond);
-  cluster.settle();
-  carry(cluster);
-  give(cluster[1], only<StateRequested>(cluster[1].take()), 20, "old", true);
-  carry(cluster);
-  cluster.settle();  // daemon 2 says that it arrived
-  replica(cluster[3], 3);
-  cluster.settle();
-  carry(cluster);
+  Trio trio("old");
+  auto& cluster = trio.cluster;
   give(cluster[1], only<StateRequested>(cluster[1].take()), 21, "a part of", false);
   carry(cluster);
   CHECK(cluster[3].groups.views().front()->without_state.size() == 1);
@@ -430,18 +439,8 @@ TEST_CASE("G7, G8: what is for one member alone waits for its boundary; what is 
 }
 
 TEST_CASE("G7, G8: a transfer that begins anew loses nothing that is for its joiner alone") {
-  Cluster cluster(3, limits());
-  replica(cluster[1], kFirst);
-  cluster.settle();
-  replica(cluster[2], kSecond);
-  cluster.settle();
-  carry(cluster);
-  give(cluster[1], only<StateRequested>(cluster[1].take()), 20, "", true);
-  carry(cluster);
-  cluster.settle();
-  replica(cluster[3], 3);
-  cluster.settle();
-  carry(cluster);
+  Trio trio("");
+  auto& cluster = trio.cluster;
   const auto say = [&](RequestId request, SendWish wish) {
     ClientSend send{kSecond, request, "g", Service::total, true, 1, 0, body_of({"early"})};
     send.wish = std::make_shared<const SendWish>(std::move(wish));
