@@ -3,27 +3,16 @@
 #include <limits>
 #include <utility>
 
-#include "base/codec.h"
+#include "core/model/codec.h"
 
 namespace vsync::durable {
 
 namespace {
 
 constexpr std::size_t kMaxPart = std::size_t{80} << 20U;  // the largest message, and some
-constexpr std::size_t kMaxKeepers = 64;
 constexpr std::size_t kMaxCommon = 65536;
-constexpr std::size_t kPosition = 16;
 
 enum class Kind : std::uint8_t { header = 1, checkpoint = 2, messages = 3 };
-
-void write(Writer& out, const HistoryPosition& position) {
-  out.put(position.era).put(position.index);
-}
-
-HistoryPosition read_position(Reader& in) {
-  const auto era = in.value<std::uint64_t>();
-  return {era, in.value<std::uint64_t>()};
-}
 
 void write(Writer& out, const Header& header) {
   out.put(static_cast<std::uint8_t>(Kind::header));
@@ -48,27 +37,28 @@ void write(Writer& out, const CheckpointPiece& piece) {
 void write(Writer& out, const Messages& messages) {
   out.put(static_cast<std::uint8_t>(Kind::messages));
   write(out, messages.first);
-  out.put(messages.count).put(messages.sender.node).put(messages.sender.incarnation).put(messages.sender.stint);
+  out.put(messages.count);
+  write(out, messages.sender);
   out.put(messages.client).put(messages.token).put(messages.view).put(messages.position).put(std::uint8_t{messages.text});
   out.put(messages.body.view());
 }
 
 Header read_header(Reader& in) {
   Header header;
-  header.end.position = read_position(in);
+  header.end.position = core::read_position(in);
   header.end.origin = in.value<std::uint64_t>();
-  for (auto n = in.count(kMaxKeepers, sizeof(core::NodeId)).value_or(0); n > 0; --n) {
+  for (auto n = in.count(core::kMaxDisks, sizeof(core::NodeId)).value_or(0); n > 0; --n) {
     header.end.keepers.push_back(in.value<core::NodeId>());
   }
-  for (auto n = in.count(kMaxCommon, kPosition).value_or(0); n > 0; --n) {
-    header.common.push_back(read_position(in));
+  for (auto n = in.count(kMaxCommon, core::kPositionSize).value_or(0); n > 0; --n) {
+    header.common.push_back(core::read_position(in));
   }
   return header;
 }
 
 CheckpointPiece read_checkpoint(Reader& in) {
   CheckpointPiece piece;
-  piece.position = read_position(in);
+  piece.position = core::read_position(in);
   piece.offset = in.value<std::uint64_t>();
   piece.last = in.value<std::uint8_t>() != 0;
   piece.bytes = Slice::copy_of(in.text(kMaxPart).value_or(""));
@@ -77,11 +67,9 @@ CheckpointPiece read_checkpoint(Reader& in) {
 
 Messages read_messages(Reader& in) {
   Messages messages;
-  messages.first = read_position(in);
+  messages.first = core::read_position(in);
   messages.count = in.value<std::uint32_t>();
-  messages.sender.node = in.value<std::uint32_t>();
-  messages.sender.incarnation = in.value<std::uint64_t>();
-  messages.sender.stint = in.value<std::uint32_t>();
+  messages.sender = core::read_pid(in);
   messages.client = in.value<std::uint32_t>();
   messages.token = in.value<std::uint64_t>();
   messages.view = in.value<std::uint64_t>();

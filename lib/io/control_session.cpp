@@ -14,7 +14,6 @@ namespace {
 constexpr std::uint32_t kProtocol = 1;
 constexpr std::size_t kMaxName = 255;
 constexpr std::size_t kMaxPeers = 64;
-constexpr std::uint32_t kMaxDisks = 64;
 constexpr std::size_t kLittle = std::size_t{256} << 10U;  // waiting to be written: nearly nothing
 constexpr std::chrono::milliseconds kAnswerWithin{5000};
 constexpr std::size_t kCollect = std::size_t{64} << 10U;  // bytes of single sends that become one
@@ -223,8 +222,8 @@ void ControlSession::join(pb::Request& request) {
   if (!is_label(join.member_name())) {
     return error(request.id(), "bad_request", "a member's name has up to 255 bytes of printable UTF-8");
   }
-  if (join.has_durable() && (join.durable().disks() == 0 || join.durable().disks() > kMaxDisks)) {
-    return error(request.id(), "bad_request", "a durable group is kept on 1 to " + std::to_string(kMaxDisks) + " disks");
+  if (join.has_durable() && (join.durable().disks() == 0 || join.durable().disks() > core::kMaxDisks)) {
+    return error(request.id(), "bad_request", "a durable group is kept on 1 to " + std::to_string(core::kMaxDisks) + " disks");
   }
   if (groups.size() + joining_ >= limits_.max_groups) {
     return error(request.id(), "too_many", "one connection is in at most " + std::to_string(limits_.max_groups) + " groups");

@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "core/groups/text.h"
+#include "core/model/codec.h"
 
 namespace vsync::core {
 
@@ -72,14 +73,13 @@ std::optional<StateBody> decode_state(std::string_view bytes) {
 
 Slice encode(const HistoryPosition& synced) {
   Writer writer;
-  writer.put(synced.era).put(synced.index);
+  write(writer, synced);
   return Slice::take(writer.take());
 }
 
 std::optional<HistoryPosition> decode_synced(std::string_view bytes) {
   Reader reader(bytes);
-  const auto era = reader.value<std::uint64_t>();
-  const HistoryPosition synced{era, reader.value<std::uint64_t>()};
+  const auto synced = read_position(reader);
   return reader.done() ? std::optional(synced) : std::nullopt;
 }
 

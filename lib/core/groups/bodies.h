@@ -16,7 +16,6 @@ namespace vsync::core {
 
 inline constexpr std::uint32_t kMaxBatch = 65536;  ///< messages in one send
 inline constexpr std::size_t kLengthSize = 4;      ///< in front of every message of a body
-inline constexpr std::uint32_t kMaxDisks = 64;     ///< of a durable group
 
 /// Body of a group_join run. The name decides which group: it may be made by this join.
 struct JoinBody {

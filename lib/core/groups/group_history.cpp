@@ -4,15 +4,14 @@
 #include <functional>
 #include <iterator>
 
+#include "core/model/codec.h"
 #include "core/model/mutant.h"
 
 namespace vsync::core {
 
 namespace {
 
-constexpr std::size_t kMaxKeepers = 64;  // kMaxDisks
 constexpr std::size_t kMaxDaemons = 4096;
-constexpr std::size_t kPidSize = 16;
 /// Where tokens have begun anew: 256 daemon views, since a disk that is not here may know an era after the last one offered.
 constexpr std::uint64_t kEraGap = std::uint64_t{1} << 40U;
 
@@ -157,7 +156,9 @@ bool GroupHistory::synced(NodeId node, const HistoryPosition& position) {
 // ---------------------------------------------------------------- as bytes
 
 void write(Writer& out, const KeptHistory& kept) {
-  out.put(kept.origin).put(kept.position.era).put(kept.position.index).put(static_cast<std::uint32_t>(kept.keepers.size()));
+  out.put(kept.origin);
+  write(out, kept.position);
+  out.put(static_cast<std::uint32_t>(kept.keepers.size()));
   for (const auto node : kept.keepers) {
     out.put(node);
   }
@@ -166,9 +167,8 @@ void write(Writer& out, const KeptHistory& kept) {
 KeptHistory read_kept(Reader& in) {
   KeptHistory kept;
   kept.origin = in.value<std::uint64_t>();
-  kept.position.era = in.value<std::uint64_t>();
-  kept.position.index = in.value<std::uint64_t>();
-  for (auto n = in.count(kMaxKeepers, sizeof(NodeId)).value_or(0); n > 0; --n) {
+  kept.position = read_position(in);
+  for (auto n = in.count(kMaxDisks, sizeof(NodeId)).value_or(0); n > 0; --n) {
     kept.keepers.push_back(in.value<NodeId>());
   }
   return kept;
@@ -186,7 +186,7 @@ void GroupHistory::save(Writer& out) const {
   }
   out.put(std::uint8_t{asking_}).put(static_cast<std::uint32_t>(blank_.size()));
   for (const auto& daemon : blank_) {
-    out.put(daemon.node).put(daemon.incarnation).put(daemon.stint);
+    write(out, daemon);
   }
 }
 
@@ -194,17 +194,13 @@ GroupHistory GroupHistory::load(Reader& in) {
   GroupHistory history;
   history.now_ = read_kept(in);
   history.durable_ = in.value<std::uint64_t>();
-  for (auto n = in.count(kMaxKeepers, sizeof(NodeId) + 8).value_or(0); n > 0; --n) {
+  for (auto n = in.count(kMaxDisks, sizeof(NodeId) + 8).value_or(0); n > 0; --n) {
     const auto node = in.value<NodeId>();
     history.synced_[node] = in.value<std::uint64_t>();
   }
   history.asking_ = in.value<std::uint8_t>() != 0;
   for (auto n = in.count(kMaxDaemons, kPidSize).value_or(0); n > 0; --n) {
-    Pid daemon;
-    daemon.node = in.value<std::uint32_t>();
-    daemon.incarnation = in.value<std::uint64_t>();
-    daemon.stint = in.value<std::uint32_t>();
-    history.blank_.insert(daemon);
+    history.blank_.insert(read_pid(in));
   }
   return history;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/groups/group_table.h"
+#include "core/model/codec.h"
 #include "core/model/mutant.h"
 
 namespace vsync::core {
@@ -14,16 +15,13 @@ constexpr std::size_t kReplicaSize = kMemberKeySize + 41;
 }  // namespace
 
 void write(Writer& out, const MemberKey& key) {
-  out.put(key.first.node).put(key.first.incarnation).put(key.first.stint).put(key.second);
+  write(out, key.first);
+  out.put(key.second);
 }
 
 MemberKey read_member_key(Reader& in) {
-  MemberKey key;
-  key.first.node = in.value<std::uint32_t>();
-  key.first.incarnation = in.value<std::uint64_t>();
-  key.first.stint = in.value<std::uint32_t>();
-  key.second = in.value<std::uint32_t>();
-  return key;
+  const auto pid = read_pid(in);
+  return {pid, in.value<std::uint32_t>()};
 }
 
 void GroupState::join(const MemberKey& member, const StateWish& wish) {

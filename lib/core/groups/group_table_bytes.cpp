@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "core/groups/group_table.h"
 #include "core/groups/text.h"
+#include "core/model/codec.h"
 #include "core/model/mutant.h"
 
 namespace vsync::core {
@@ -12,14 +13,9 @@ namespace vsync::core {
 namespace {
 
 constexpr std::uint8_t kFormat = 5;
-constexpr std::size_t kPidSize = 16;
 constexpr std::size_t kMemberSize = kPidSize + 8;  // at least: the name may be empty
 constexpr std::size_t kGroupSize = 165;            // at least
 constexpr std::size_t kPastSize = 49;              // at least
-
-void write(Writer& out, const Pid& pid) {
-  out.put(pid.node).put(pid.incarnation).put(pid.stint);
-}
 
 void write(Writer& out, const GroupMember& member) {
   write(out, member.pid);
@@ -65,14 +61,6 @@ void write(Writer& out, const Group& group) {
     out.put(client);
   }
   group.history.save(out);
-}
-
-Pid read_pid(Reader& in) {
-  Pid pid;
-  pid.node = in.value<std::uint32_t>();
-  pid.incarnation = in.value<std::uint64_t>();
-  pid.stint = in.value<std::uint32_t>();
-  return pid;
 }
 
 /// A number of elements; 0 after a failure.

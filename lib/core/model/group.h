@@ -49,6 +49,8 @@ struct KeptHistory {
   auto operator<=>(const KeptHistory&) const = default;
 };
 
+inline constexpr std::uint32_t kMaxDisks = 64;  ///< that keep one durable group
+
 /// Fixed by the first member to join a group, for as long as the group has members; `disks` by the first that has some (K1).
 struct GroupPolicy {
   bool total_only = false;  ///< G3: fifo and causal are refused, and joins need no group flush

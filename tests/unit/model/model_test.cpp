@@ -4,6 +4,7 @@
 #include <set>
 #include <type_traits>
 
+#include "core/model/codec.h"
 #include "core/model/frame.h"
 #include "core/model/view.h"
 
@@ -113,6 +114,24 @@ TEST_CASE("ballots: the round decides, then the node") {
   CHECK(Ballot{} < Ballot{1, 1});
   CHECK(Ballot{1, 9} < Ballot{2, 1});
   CHECK(Ballot{2, 1} < Ballot{2, 2});
+}
+
+TEST_CASE("codec: the bytes of a pid and of a place in a history stay as they are: disks have them") {
+  const Pid pid{1, 2, 3};
+  const HistoryPosition position{4, 5};
+  Writer out;
+  write(out, pid);
+  CHECK(out.size() == kPidSize);
+  write(out, position);
+  CHECK(out.size() == kPidSize + kPositionSize);
+  const auto bytes = out.take();
+  Writer integers;
+  integers.put(std::uint32_t{1}).put(std::uint64_t{2}).put(std::uint32_t{3}).put(std::uint64_t{4}).put(std::uint64_t{5});
+  CHECK(bytes == integers.take());
+  Reader in(bytes);
+  CHECK(read_pid(in) == pid);
+  CHECK(read_position(in) == position);
+  CHECK(in.done());
 }
 
 }  // namespace
