@@ -16,14 +16,6 @@ constexpr core::RequestId kOurs = core::RequestId{1} << 63U;
 constexpr std::uint64_t kCheckpoint = std::uint64_t{1} << 63U;
 constexpr core::Duration kPatience = std::chrono::seconds(30);  ///< with a client that was asked for its state
 
-bool contains(const std::vector<core::ClientId>& clients, core::ClientId client) {
-  return std::find(clients.begin(), clients.end(), client) != clients.end();
-}
-
-bool hears(const core::Audience& audience, core::ClientId client) {
-  return !contains(audience.later, client) && (audience.only.empty() || contains(audience.only, client));
-}
-
 }  // namespace
 
 Keeper::Kept* Keeper::find(const std::string& group) {
@@ -176,7 +168,7 @@ void Keeper::apply(const core::DeliverMessages& effect) {
   }
   auto messages = messages_of(effect);
   for (auto& [client, given] : kept->following) {
-    given = given != kGone && hears(effect.audience, client) ? messages.last() : given;
+    given = given != kGone && effect.audience.includes(client) ? messages.last() : given;
   }
   auto& mine = kept->contents.kept;
   const bool all_hear = effect.audience.only.empty() && effect.audience.later.empty();

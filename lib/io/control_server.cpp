@@ -15,10 +15,6 @@ using asio::local::stream_protocol;
 constexpr std::size_t kTurnedAway = 64;  // connections above the limit that are told so; beyond that they are closed at once
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
-bool contains(const std::vector<core::ClientId>& clients, core::ClientId client) {
-  return std::find(clients.begin(), clients.end(), client) != clients.end();
-}
-
 }  // namespace
 
 // ---- clients come and go
@@ -287,7 +283,7 @@ void ControlServer::Impl::group_view_installed(const core::GroupViewInstalled& e
   Broadcast broadcast(event);
   for (ControlSession* const session : members) {
     session->groups.insert(view.group);
-    if (!contains(effect.audience.later, session->id()) && session->hears(view.group)) {
+    if (effect.audience.includes(session->id()) && session->hears(view.group)) {
       broadcast.to(session->connection(), {.group = view.group});
     }
   }
@@ -384,17 +380,13 @@ void ControlServer::Impl::deliver(const core::DeliverMessages& effect) {
   fill(batch_, effect, *found->second.view);
   std::optional<SharedFrame> json;
   std::optional<SharedFrame> binary;
-  const auto& audience = effect.audience;
-  const bool paced = !audience.only.empty();
+  const bool paced = !effect.audience.only.empty();
   const FrameTag tag{effect.group, effect.count, effect.view, effect.token, effect.service, effect.position, paced};
   for (ControlSession* const session : found->second.members) {
-    if (contains(audience.later, session->id()) || (!audience.only.empty() && !contains(audience.only, session->id()))) {
+    if (!effect.audience.includes(session->id()) || (effect.direct != 0 && session->id() != effect.direct)) {
       continue;
     }
-    if (effect.direct != 0 && session->id() != effect.direct) {
-      continue;
-    }
-    if (!audience.only.empty()) {
+    if (paced) {
       session->report_when_read();
     }
     if (session->connection().encoding() == Encoding::json) {

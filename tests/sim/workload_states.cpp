@@ -13,14 +13,6 @@ namespace {
 
 constexpr std::size_t kScriptedState = 20'000;  // bytes: some pieces
 
-bool contains(const std::vector<ClientId>& clients, ClientId client) {
-  return std::find(clients.begin(), clients.end(), client) != clients.end();
-}
-
-bool hears(const Audience& audience, ClientId client) {
-  return !contains(audience.later, client) && (audience.only.empty() || contains(audience.only, client));
-}
-
 }  // namespace
 
 void Workload::state_effect(HostId host, const Effect& effect) {
@@ -51,7 +43,7 @@ void Workload::state_effect(HostId host, const Effect& effect) {
 void Workload::view_of_replicas(HostId host, const GroupViewInstalled& effect) {
   const auto& view = *effect.group_view;
   for (auto& [name, self] : clients_) {
-    if (name.first != host || !hears(effect.audience, self.id)) {
+    if (name.first != host || !effect.audience.includes(self.id)) {
       continue;
     }
     const auto it = self.replicas.find(view.name);
@@ -80,7 +72,7 @@ void Workload::view_of_replicas(HostId host, const GroupViewInstalled& effect) {
 
 void Workload::messages_of_replicas(HostId host, const DeliverMessages& messages) {
   for (auto& [name, self] : clients_) {
-    if (name.first != host || !hears(messages.audience, self.id) || (messages.direct != 0 && messages.direct != self.id)) {
+    if (name.first != host || !messages.audience.includes(self.id) || (messages.direct != 0 && messages.direct != self.id)) {
       continue;
     }
     for (auto& [group, replica] : self.replicas) {

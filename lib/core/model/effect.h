@@ -1,6 +1,7 @@
 // What the core tells the shell to do, in exactly this order (protocol.md section 3).
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <variant>
@@ -54,6 +55,13 @@ struct ViewInstalled {
 struct Audience {
   std::vector<ClientId> later = {};  ///< not for these
   std::vector<ClientId> only = {};   ///< not empty: for these alone
+
+  [[nodiscard]] bool includes(ClientId client) const {
+    const auto in = [client](const std::vector<ClientId>& clients) {
+      return std::ranges::find(clients, client) != clients.end();
+    };
+    return !in(later) && (only.empty() || in(only));
+  }
 };
 
 /// A group view, for the local members in it and for watchers. In order with DeliverMessages.

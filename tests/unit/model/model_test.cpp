@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "core/model/codec.h"
+#include "core/model/effect.h"
 #include "core/model/frame.h"
 #include "core/model/view.h"
 
@@ -132,6 +133,15 @@ TEST_CASE("codec: the bytes of a pid and of a place in a history stay as they ar
   CHECK(read_pid(in) == pid);
   CHECK(read_position(in) == position);
   CHECK(in.done());
+}
+
+TEST_CASE("audience: everybody but those who come later, or a few alone") {
+  CHECK(Audience{}.includes(1));
+  CHECK_FALSE(Audience{.later = {1, 2}}.includes(2));
+  CHECK(Audience{.later = {1, 2}}.includes(3));
+  CHECK(Audience{.only = {1, 2}}.includes(2));
+  CHECK_FALSE(Audience{.only = {1, 2}}.includes(3));
+  CHECK_FALSE(Audience{.later = {1}, .only = {1}}.includes(1));
 }
 
 }  // namespace
