@@ -94,11 +94,13 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   return database;
 }
 
-Result<std::unique_ptr<Database>> Database::look(const std::string& path) {
+Result<std::unique_ptr<Database>> Database::look(const std::string& path, bool& damaged) {
+  damaged = false;
   auto database = open_file(path, SQLITE_OPEN_READWRITE);  // a journal cannot be read without
   if (database) {
     sqlite3_db_config((*database)->handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     if (auto known = (*database)->has_format(); !known || !*known) {
+      damaged = !(*database)->newer_ && !(*database)->unusable();
       return known ? fail(path + " is not complete") : tl::unexpected(known.error());
     }
   }

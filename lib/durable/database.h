@@ -22,8 +22,12 @@ class Database {
  public:
   /// Opens or makes it. damaged: it is no database, or one of another group.
   static Result<std::unique_ptr<Database>> open(const std::string& path, const std::string& group, bool& damaged);
-  /// One that is there, to look at it: nothing is changed.
-  static Result<std::unique_ptr<Database>> look(const std::string& path);
+  /// One that is there, to look at it: nothing is changed. damaged: it is no database, or was never complete.
+  static Result<std::unique_ptr<Database>> look(const std::string& path, bool& damaged);
+  static Result<std::unique_ptr<Database>> look(const std::string& path) {
+    bool damaged = false;
+    return look(path, damaged);
+  }
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
   ~Database();

@@ -143,6 +143,7 @@ void Keeper::apply(const core::GroupViewInstalled& effect) {
 }
 
 void Keeper::over() {
+  asked_.clear();
   for (auto& [name, kept] : groups_) {
     kept.waiting.clear();
     drop_restore(kept);
@@ -407,15 +408,17 @@ bool Keeper::make_checkpoint(Kept& kept) {
 }
 
 bool Keeper::piece(core::ClientState& piece) {
-  if ((piece.token & kCheckpoint) == 0) {
-    return false;
-  }
   const auto done = core::RequestDone{piece.client, piece.request, nullptr};
   const auto refuse = [&](std::string_view code, std::string message) {
     home_.tell(core::RequestRefused{piece.client, piece.request, code, std::move(message)});
     return true;
   };
   auto* kept = find(piece.group);
+  if ((piece.token & kCheckpoint) == 0) {
+    const bool from_disk =
+        kept != nullptr && (kept->following.contains(piece.client) || (kept->giving && kept->giving->client == piece.client));
+    return from_disk && refuse("no_transfer", "the state of a durable group is given from the disk of its daemon");
+  }
   if (kept == nullptr || !kept->making || kept->making->client != piece.client || kept->making->token != piece.token) {
     return refuse("no_transfer", "nobody waits for this state any more");
   }
@@ -455,6 +458,7 @@ bool Keeper::piece(core::ClientState& piece) {
 }
 
 void Keeper::tick() {
+  look_again();
   for (auto& [name, kept] : groups_) {
     check_due(kept, false);
   }

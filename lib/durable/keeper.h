@@ -73,7 +73,8 @@ class Keeper {
   /// Of a durable group. Goes on to the core when it is known what the disk has, and one after the other: what a member says of
   /// the disk must stay true until all know that it has the state.
   void join(core::ClientJoin join, const CheckpointPolicy& policy);
-  /// False: not a piece of a checkpoint that was asked for here.
+  /// False: not a member's of a durable group. What goes to the disks of other members is the history on ours (K3), and nothing
+  /// that a client makes up in its place: clients give checkpoints that were asked for here.
   bool piece(core::ClientState& piece);
   /// Beside the core, which has to know it too.
   void read(core::ClientId client);
@@ -100,6 +101,7 @@ class Keeper {
   [[nodiscard]] bool knows(const std::string& group) const { return groups_.contains(group); }
 
  private:
+  static constexpr std::size_t kMostAsked = 1024;  ///< then the oldest question is forgotten: its group may be long gone
   static constexpr std::uint64_t kGone =
       std::numeric_limits<std::uint64_t>::max();  ///< no index: this client is given nothing more
 
@@ -150,6 +152,13 @@ class Keeper {
     std::optional<Making> making;
   };
 
+  /// A question of the core that is not answered yet.
+  struct Asked {
+    std::string group;
+    std::string problem;  ///< why it could not be read, the last time
+    bool looking = false;
+  };
+
   void next_join(Kept& kept);
   void left(Kept& kept, core::ClientId client);
   static void let_go(Kept& kept, core::ClientId client);
@@ -157,6 +166,9 @@ class Keeper {
   [[nodiscard]] Store::Done when_synced(const Kept& kept, std::size_t bytes = 0);
   void hold(Kept& kept);
   [[nodiscard]] core::RequestId own_request();
+  // ---- telling (keeper_told.cpp)
+  void look(core::GroupId id);
+  void look_again();
   // ---- giving
   void give(Kept& kept);
   void read_more(Kept& kept);
@@ -190,6 +202,7 @@ class Keeper {
   KeeperLimits limits_;
   std::map<std::string, Kept> groups_;
   std::map<core::GroupId, std::string> names_;
+  std::map<core::GroupId, Asked> asked_;
   core::RequestId last_request_ = 0;
   std::uint64_t last_checkpoint_ = 0;
   std::shared_ptr<int> alive_ = std::make_shared<int>();  ///< what the store calls may come later than our end

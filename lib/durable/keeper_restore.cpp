@@ -271,6 +271,8 @@ void Keeper::apply(const core::HistoryAdopted& effect) {
     kept->contents.log_bytes += kept->restore->log_bytes;
     mine = end;
     store_.commit(kept->name, end, when_synced(*kept));
+  } else {
+    home_.input(core::HistorySynced{kept->name, kept->synced});  // K2: it may never have been said, if we crashed before
   }
   for (const auto client : effect.clients) {
     if (const auto wish = kept->wished.find(client); wish != kept->wished.end()) {

@@ -161,20 +161,35 @@ void SqliteStore::open(const std::string& group, std::function<void(Result<Conte
   });
 }
 
-void SqliteStore::kept(const std::string& group, std::function<void(Result<KeptHistory>)> done) {
+void SqliteStore::kept(const std::string& group, std::function<void(Result<Contents>)> done) {
   enqueue([this, group, done = std::move(done)]() -> std::function<void()> {
-    const auto path = directory_ + "/" + file_name(group);
-    const auto found = databases_.find(group);
-    std::error_code none;
-    Result<KeptHistory> kept = KeptHistory{};
-    if (found != databases_.end()) {
-      kept = found->second->kept();
-    } else if (std::filesystem::exists(path, none)) {
-      auto database = Database::look(path);
-      kept = database ? (*database)->kept() : tl::unexpected(database.error());
-    }
-    return [this, done, kept] { asio::post(executor_, [done, kept] { done(kept); }); };
+    auto contents = kept_now(group);
+    return [this, done, contents] { asio::post(executor_, [done, contents] { done(contents); }); };
   });
+}
+
+Result<Contents> SqliteStore::kept_now(const std::string& group) {
+  const auto path = directory_ + "/" + file_name(group);
+  const auto found = databases_.find(group);
+  std::unique_ptr<Database> looked_at;
+  if (found == databases_.end()) {
+    std::error_code error;
+    if (!std::filesystem::exists(path, error)) {
+      return error ? Result<Contents>(fail("cannot look at " + path + ": " + error.message())) : Contents{};
+    }
+    bool damaged = false;
+    auto database = Database::look(path, damaged);
+    if (!database) {
+      return damaged ? Contents{{}, {}, 0, 0, database.error().message} : Result<Contents>(tl::unexpected(database.error()));
+    }
+    looked_at = std::move(*database);
+  }
+  auto& database = looked_at ? *looked_at : *found->second;
+  auto kept = database.kept();
+  if (kept || database.unusable()) {
+    return kept.map([](KeptHistory& history) { return Contents{std::move(history), {}, 0, 0, {}}; });
+  }
+  return Contents{{}, {}, 0, 0, kept.error().message};
 }
 
 void SqliteStore::verify(const std::string& group, std::function<void(Result<Contents>)> done) {

@@ -28,7 +28,7 @@ class SqliteStore final : public Store {
   ~SqliteStore() override;
 
   void open(const std::string& group, std::function<void(Result<Contents>)> done) override;
-  void kept(const std::string& group, std::function<void(Result<KeptHistory>)> done) override;
+  void kept(const std::string& group, std::function<void(Result<Contents>)> done) override;
   void append(const std::string& group, Messages messages, Done done) override;
   void stage(const std::string& group, bool wipe) override;
   void put(const std::string& group, CheckpointPiece piece) override;
@@ -57,6 +57,7 @@ class SqliteStore final : public Store {
   using Operation = std::function<std::function<void()>()>;
 
   [[nodiscard]] static Stored look(const std::string& path);
+  Result<Contents> kept_now(const std::string& group);
   void enqueue(Operation operation);
   void write(const std::string& group, std::function<Result<void>(Database&)> change, Done done);
   void run();

@@ -46,8 +46,9 @@ class Store {
   /// Reads and checks all there is. A damaged history is set aside: the disk is blank then, and `done` says so.
   virtual void open(const std::string& group, std::function<void(Result<Contents>)> done) = 0;
 
-  /// What is there of a group that need not be open; blank also if it is not there.
-  virtual void kept(const std::string& group, std::function<void(Result<KeptHistory>)> done) = 0;
+  /// What is there of a group that need not be open, without the messages since the last commit: blank if it is not there, and
+  /// if it is damaged (Contents::damage). An error: it could not be read now, and may well be there.
+  virtual void kept(const std::string& group, std::function<void(Result<Contents>)> done) = 0;
 
   /// Adds messages; durable when `done` comes.
   virtual void append(const std::string& group, Messages messages, Done done) = 0;

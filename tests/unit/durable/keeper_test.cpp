@@ -167,6 +167,71 @@ TEST_CASE("K2 a disk claims to have what it has written, and not before") {
   CHECK(node.offered() == history(5, 2));
 }
 
+TEST_CASE("K2 what a disk has is said again when its member is there again: the daemon may have crashed before it was said") {
+  Node node;
+  begin(node, 5, 0);
+  node.deliver(5, 1);
+  node.rest();
+  node.restart();
+  const auto mine = node.offered();
+  REQUIRE(mine == history(5, 1));
+  Node donor;
+  begin(donor, 5, 0);
+  donor.deliver(5, 1);
+  donor.rest();
+  node.inputs.clear();
+  transfer(donor, node, mine, mine, 6);
+  adopt(node, 6);
+  CHECK(node.wait<core::HistorySynced>().position == HistoryPosition{5, 1});
+}
+
+TEST_CASE("K3 no client gives other disks what it likes: the history on the disk is given, by the daemon") {
+  Node node;
+  core::ClientState piece{kClient, 5, "g", 6, true, false, Slice::copy_of("any bytes")};
+  const auto refused = [&] {
+    node.told.clear();
+    return node.keeper->piece(piece) && std::get<core::RequestRefused>(node.told.at(0)).code == "no_transfer";
+  };
+  SECTION("when it has the state") {
+    begin(node, 5, 0);
+    CHECK(refused());
+    piece.refused = true;
+    CHECK(refused());
+  }
+  SECTION("when the group begins with its disk") {
+    core::HistoryRequested asked{kClient, "g", 6, 1 << 20U, 100, history(6, 0), {node.offered().position}};
+    node.keeper->apply(asked);
+    CHECK(refused());
+  }
+  SECTION("as before, in a group that is not durable") {
+    piece.group = "another";
+    CHECK_FALSE(node.keeper->piece(piece));
+  }
+}
+
+TEST_CASE("K3 a daemon that cannot read its disk does not say that there is nothing: it looks again") {
+  Node node;
+  begin(node, 5, 0);
+  node.deliver(5, 1);
+  node.rest();
+  node.keeper.reset();
+  node.disk.damage("UPDATE meta SET value=2 WHERE key='format'");
+  node.disk.restart();
+  node.keeper = std::make_unique<Keeper>(*node.disk.store, node);
+  node.inputs.clear();
+  node.keeper->apply(core::HistoryAsked{"g", 99});
+  static_cast<void>(node.disk.verify());  // behind it: it was looked at
+  node.keeper->tick();
+  static_cast<void>(node.disk.verify());
+  CHECK(node.count<core::HistoryTold>() == 0);
+  REQUIRE(node.reports.size() == 1);  // once, however often it looks
+  CHECK_THAT(node.reports[0], Catch::Contains("another version"));
+  node.disk.damage("UPDATE meta SET value=1 WHERE key='format'");
+  node.keeper->tick();
+  const auto told = node.wait<core::HistoryTold>();
+  CHECK(told.kept.origin == history(5, 1).origin);
+}
+
 TEST_CASE("K3 what a member says of the disk stays true until it has come to something: joins go one by one") {
   Node node;
   node.join(11);

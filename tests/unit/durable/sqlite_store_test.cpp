@@ -139,14 +139,15 @@ TEST_CASE("what is on the disk is listed without opening it, and nothing is chan
 
 TEST_CASE("what the disk has of a group is told without opening it") {
   Disk disk;
-  const auto kept = [&] { return disk.ask<KeptHistory>([&](auto done) { disk.store->kept("g", done); }); };
-  CHECK(kept()->blank());
+  const auto kept = [&] { return disk.ask<Contents>([&](auto done) { disk.store->kept("g", done); }); };
+  CHECK(kept()->kept.blank());
   CHECK_FALSE(std::filesystem::exists(disk.path / "groups"));
   disk.fill();
-  CHECK(kept() == history(5, 0));
+  CHECK(kept()->kept == history(5, 0));
   disk.restart();
-  CHECK(kept()->keepers == history(5, 0).keepers);
-  CHECK(kept()->origin == history(5, 0).origin);
+  CHECK(kept()->kept.keepers == history(5, 0).keepers);
+  CHECK(kept()->kept.origin == history(5, 0).origin);
+  CHECK(kept()->damage.empty());
   disk.stop();
   for (const auto* extension : {".db", ".db-wal"}) {
     for (const auto& file : disk.files(extension)) {
@@ -154,7 +155,33 @@ TEST_CASE("what the disk has of a group is told without opening it") {
     }
   }
   disk.restart();
-  CHECK_FALSE(kept());
+  REQUIRE(kept());
+  CHECK(kept()->kept.blank());
+  CHECK_FALSE(kept()->damage.empty());
+}
+
+TEST_CASE("what cannot be read now is not said to be lost") {
+  Disk disk;
+  disk.fill();
+  const auto kept = [&] { return disk.ask<Contents>([&](auto done) { disk.store->kept("g", done); }); };
+  SECTION("the store is of another version") {
+    disk.damage("UPDATE meta SET value=2 WHERE key='format'");
+    disk.restart();
+    REQUIRE_FALSE(kept());
+    CHECK_THAT(kept().error().message, Catch::Contains("another version"));
+    return;
+  }
+  SECTION("there is no descriptor for it") {
+    disk.restart();
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit few{3, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    const auto now = kept();
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK_FALSE(now);
+  }
+  CHECK(kept()->kept == history(5, 0));
 }
 
 TEST_CASE("a file that is no database, or torn, counts as a lost disk") {
