@@ -345,22 +345,28 @@ void Groups::change_done(Client& client, const GroupViewPtr& view, Effects& effe
 
 // ---------------------------------------------------------------- durable groups
 
+/// Answers those that wait for the disks and of which `settled` holds.
+template <typename Settled>
+void Groups::settle_undurable(Settled settled, Outcome outcome, std::string_view code, Effects& effects) {
+  std::erase_if(undurable_, [&](const OwnRun& run) {
+    const bool over = settled(run);
+    if (over) {
+      answer(run, outcome, code, effects, outcome == Outcome::delivered);
+    }
+    return over;
+  });
+}
+
 /// K2: more of the group's history is safe.
 void Groups::durable(const Group& group, Effects& effects) {
   const auto safe = group.history.durable();
   if (group.daemons.contains(self_)) {
     effects.push_back(HistoryDurable{group.name, group.id, safe});
   }
-  std::deque<OwnRun> rest;
-  for (const auto& run : undurable_) {
-    const auto last = run.history.index + (run.last - run.first);
-    if (run.group == group.id && last <= safe.index) {
-      answer(run, Outcome::delivered, {}, effects, true);
-    } else {
-      rest.push_back(run);
-    }
-  }
-  undurable_ = std::move(rest);
+  const auto is_safe = [&](const OwnRun& run) {
+    return run.group == group.id && run.history.index + (run.last - run.first) <= safe.index;
+  };
+  settle_undurable(is_safe, Outcome::delivered, {}, effects);
 }
 
 /// K3: once; what it has of a group that has not begun cannot change.
@@ -373,16 +379,10 @@ void Groups::ask_disk(const Group& group, Effects& effects) {
 /// The group has ended or begun anew: whether the disks will have these messages nobody can tell.
 void Groups::forget_undurable(const GroupView& view, Effects& effects) {
   const auto* group = table_.find(view.group);
-  std::deque<OwnRun> rest;
-  for (const auto& run : undurable_) {
-    const bool over = run.group == view.group && (group == nullptr || group->history.now().position.era != run.history.era);
-    if (over) {
-      answer(run, Outcome::unknown, "not_durable", effects);
-    } else {
-      rest.push_back(run);
-    }
-  }
-  undurable_ = std::move(rest);
+  const auto is_lost = [&](const OwnRun& run) {
+    return run.group == view.group && (group == nullptr || group->history.now().position.era != run.history.era);
+  };
+  settle_undurable(is_lost, Outcome::unknown, "not_durable", effects);
 }
 
 // ---------------------------------------------------------------- views

@@ -155,6 +155,8 @@ class Groups {
   void note_number(const Pid& sender, const Run& run);
   void own_delivered(const Run& run, const Placed& placed, Effects& effects);
   void durable(const Group& group, Effects& effects);
+  template <typename Settled>
+  void settle_undurable(Settled settled, Outcome outcome, std::string_view code, Effects& effects);
   void ask_disk(const Group& group, Effects& effects);
   void forget_undurable(const GroupView& view, Effects& effects);
   void group_view(const GroupViewPtr& view, bool ordered, Effects& effects);
