@@ -45,7 +45,7 @@ std::optional<SendWish> Workload::draw_wish(HostId host, const std::string& grou
       return std::nullopt;
     }
     const auto& member = view->members[rng.below(view->members.size())];
-    wish.to = ClientRef{member.pid, member.client};
+    wish.to = member.ref();
   }
   return wish;
 }
@@ -143,7 +143,7 @@ void Workload::judge_answer(HostId host, const RequestAnswered& answer) {
   const auto group = sent == to_groups_.end() ? std::string() : sent->second.back();
   const auto view = views_.find({host, group});
   for (const auto& reply : answer.replies) {
-    const auto known = replies_.find({asker, answer.request, ClientRef{reply.member.pid, reply.member.client}});
+    const auto known = replies_.find({asker, answer.request, reply.member.ref()});
     if (known == replies_.end() || known->second != id_of(reply.body.view())) {
       broken("a reply of " + to_string(reply.member.pid) + " that it did not send");
     }

@@ -10,27 +10,17 @@ namespace vsync::core {
 
 namespace {
 
-constexpr std::size_t kReplicaSize = kMemberKeySize + 41;
+constexpr std::size_t kReplicaSize = kClientRefSize + 41;
 
 }  // namespace
 
-void write(Writer& out, const MemberKey& key) {
-  write(out, key.first);
-  out.put(key.second);
-}
-
-MemberKey read_member_key(Reader& in) {
-  const auto pid = read_pid(in);
-  return {pid, in.value<std::uint32_t>()};
-}
-
-void GroupState::join(const MemberKey& member, const StateWish& wish) {
+void GroupState::join(const ClientRef& member, const StateWish& wish) {
   if (wish.wanted) {
     replicas_[member] = {Mark::waits, wish.offer, wish.replicas, wish.kept};
   }
 }
 
-bool GroupState::news(const MemberKey& member, std::uint64_t token, StateNews news) {
+bool GroupState::news(const ClientRef& member, std::uint64_t token, StateNews news) {
   if (!active() || token != boundary_) {
     return false;
   }
@@ -51,12 +41,12 @@ bool GroupState::news(const MemberKey& member, std::uint64_t token, StateNews ne
 
 void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t token, GroupHistory& history,
                          const Founding& founding) {
-  std::set<MemberKey> there;
+  std::set<ClientRef> there;
   for (const auto& member : members) {
-    there.insert(key_of(member));
+    there.insert(member.ref());
   }
   std::erase_if(replicas_, [&](const auto& entry) { return !there.contains(entry.first); });
-  std::erase_if(joiners_, [&](const MemberKey& joiner) { return !there.contains(joiner); });
+  std::erase_if(joiners_, [&](const ClientRef& joiner) { return !there.contains(joiner); });
   if (active() && there.contains(donor_)) {
     return;  // it goes on across this view
   }
@@ -70,12 +60,12 @@ void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t 
     }
   }
   const auto first = std::find_if(members.begin(), members.end(), [&](const GroupMember& member) {
-    const auto it = replicas_.find(key_of(member));
+    const auto it = replicas_.find(member.ref());
     return it != replicas_.end() && (it->second.mark == Mark::has || mutant(Mutant::state_donor_without));
   });
   if (first != members.end()) {
     cold_ = false;
-    begin(key_of(*first), members, token);
+    begin(first->ref(), members, token);
   } else if (const auto winner = founding.disks > 0 ? newest_disk(members, token, history, founding) : newest_offer(members)) {
     cold_ = true;
     begin(*winner, members, token);
@@ -86,12 +76,12 @@ void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t 
 }
 
 /// K3.
-std::optional<MemberKey> GroupState::newest_disk(const std::vector<GroupMember>& members, std::uint64_t token,
+std::optional<ClientRef> GroupState::newest_disk(const std::vector<GroupMember>& members, std::uint64_t token,
                                                  GroupHistory& history, const Founding& founding) {
-  std::vector<MemberKey> waiting;
+  std::vector<ClientRef> waiting;
   std::vector<DiskOffer> offers;
   for (const auto& member : members) {
-    if (const auto it = replicas_.find(key_of(member)); it != replicas_.end()) {
+    if (const auto it = replicas_.find(member.ref()); it != replicas_.end()) {
       waiting.push_back(it->first);
       // What its disk has said since it joined; the next era forgets that.
       it->second.kept = history.offer(member.pid.node, std::move(it->second.kept)).second;
@@ -106,23 +96,23 @@ std::optional<MemberKey> GroupState::newest_disk(const std::vector<GroupMember>&
   return waiting[*winner];
 }
 
-void GroupState::begin(const MemberKey& donor, const std::vector<GroupMember>& members, std::uint64_t token) {
+void GroupState::begin(const ClientRef& donor, const std::vector<GroupMember>& members, std::uint64_t token) {
   boundary_ = token;
   donor_ = donor;
   replicas_.at(donor).mark = Mark::has;
   for (const auto& member : members) {
-    if (waits(key_of(member))) {
-      joiners_.insert(key_of(member));
+    if (waits(member.ref())) {
+      joiners_.insert(member.ref());
     }
   }
 }
 
 /// Who begins when nobody has the state, and enough are there to tell: the newest checkpoint, of equal ones the most senior's.
-std::optional<MemberKey> GroupState::newest_offer(const std::vector<GroupMember>& members) const {
+std::optional<ClientRef> GroupState::newest_offer(const std::vector<GroupMember>& members) const {
   const Replica* best = nullptr;
-  std::optional<MemberKey> winner;
+  std::optional<ClientRef> winner;
   for (const auto& member : members) {
-    const auto it = replicas_.find(key_of(member));
+    const auto it = replicas_.find(member.ref());
     if (it == replicas_.end()) {
       continue;
     }
@@ -152,13 +142,13 @@ bool GroupState::contradicts(const KeptHistory& kept) const {
   });
 }
 
-std::set<MemberKey> GroupState::strangers(const GroupHistory& history) const {
-  std::set<MemberKey> found;
+std::set<ClientRef> GroupState::strangers(const GroupHistory& history) const {
+  std::set<ClientRef> found;
   if (exists() || history.now().blank()) {
     return found;
   }
   for (const auto& [member, replica] : replicas_) {
-    if (replica.kept.blank() && !history.keeps(member.first.node)) {
+    if (replica.kept.blank() && !history.keeps(member.pid.node)) {
       found.insert(member);
     }
   }
@@ -173,7 +163,7 @@ std::vector<HistoryPosition> GroupState::known() const {
   return known;
 }
 
-bool GroupState::waits(const MemberKey& member) const {
+bool GroupState::waits(const ClientRef& member) const {
   const auto it = replicas_.find(member);
   return it != replicas_.end() && (it->second.mark == Mark::waits || joiners_.contains(member));
 }
@@ -182,14 +172,14 @@ std::set<ClientRef> GroupState::waiting(bool joiners) const {
   std::set<ClientRef> found;
   for (const auto& [member, replica] : replicas_) {
     if (waits(member) && joiners_.contains(member) == joiners) {
-      found.insert({member.first, member.second});
+      found.insert(member);
     }
   }
   return found;
 }
 
-std::vector<MemberKey> GroupState::marked(Mark mark) const {
-  std::vector<MemberKey> found;
+std::vector<ClientRef> GroupState::marked(Mark mark) const {
+  std::vector<ClientRef> found;
   for (const auto& [member, replica] : replicas_) {
     if (replica.mark == mark) {
       found.push_back(member);
@@ -218,7 +208,7 @@ void GroupState::save(Writer& out) const {
 GroupState GroupState::load(Reader& in) {
   GroupState state;
   for (auto n = in.count(GroupTable::kMaxMembers, kReplicaSize).value_or(0); n > 0; --n) {
-    const auto member = read_member_key(in);
+    const auto member = read_client_ref(in);
     const auto mark = static_cast<Mark>(in.value<std::uint8_t>());
     const auto offer = in.value<std::uint64_t>();
     const auto replicas = in.value<std::uint32_t>();
@@ -226,14 +216,14 @@ GroupState GroupState::load(Reader& in) {
   }
   state.boundary_ = in.value<std::uint64_t>();
   state.cold_ = in.value<std::uint8_t>() != 0;
-  state.donor_ = read_member_key(in);
-  for (auto n = in.count(GroupTable::kMaxMembers, kMemberKeySize).value_or(0); n > 0; --n) {
-    state.joiners_.insert(read_member_key(in));
+  state.donor_ = read_client_ref(in);
+  for (auto n = in.count(GroupTable::kMaxMembers, kClientRefSize).value_or(0); n > 0; --n) {
+    state.joiners_.insert(read_client_ref(in));
   }
   return state;
 }
 
-bool GroupState::sound(const std::set<MemberKey>& members) const {
+bool GroupState::sound(const std::set<ClientRef>& members) const {
   const bool marks = std::all_of(replicas_.begin(), replicas_.end(), [&](const auto& entry) {
     return members.contains(entry.first) && entry.second.mark <= Mark::refuses;
   });

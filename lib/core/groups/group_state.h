@@ -5,7 +5,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <utility>
 #include <vector>
 
 #include "base/codec.h"
@@ -13,17 +12,6 @@
 #include "core/model/group.h"
 
 namespace vsync::core {
-
-/// Names a member within its group.
-using MemberKey = std::pair<Pid, ClientId>;
-
-[[nodiscard]] inline MemberKey key_of(const GroupMember& member) {
-  return {member.pid, member.client};
-}
-
-inline constexpr std::size_t kMemberKeySize = 20;  ///< as bytes
-void write(Writer& out, const MemberKey& key);
-[[nodiscard]] MemberKey read_member_key(Reader& in);
 
 /// How a durable group is kept that begins, or begins a new era.
 struct Founding {
@@ -54,11 +42,11 @@ class GroupState {
   };
 
   // ---- ordered changes
-  void join(const MemberKey& member, const StateWish& wish);
+  void join(const ClientRef& member, const StateWish& wish);
   /// It will be in no view of the group.
-  void forget(const MemberKey& member) { replicas_.erase(member); }
+  void forget(const ClientRef& member) { replicas_.erase(member); }
   /// False: it is of another transfer, and so ignored.
-  bool news(const MemberKey& member, std::uint64_t token, StateNews news);
+  bool news(const ClientRef& member, std::uint64_t token, StateNews news);
   /// T2: those of `members` that cannot get the state any more, since everybody that has it refuses to give it. `stays` tells
   /// who is in the next view.
   template <typename Stays>
@@ -78,17 +66,17 @@ class GroupState {
   /// K3: somebody waits whose disk has another history than this one.
   [[nodiscard]] bool contradicts(const KeptHistory& kept) const;
   /// K3: these wait on nodes that do not keep the group, with nothing on their disks.
-  [[nodiscard]] std::set<MemberKey> strangers(const GroupHistory& history) const;
+  [[nodiscard]] std::set<ClientRef> strangers(const GroupHistory& history) const;
   /// K3: what the disks of those who wait have.
   [[nodiscard]] std::vector<HistoryPosition> known() const;
   /// It wants the state and has none yet.
-  [[nodiscard]] bool waits(const MemberKey& member) const;
+  [[nodiscard]] bool waits(const ClientRef& member) const;
   /// Those of the transfer under way, or all others that wait: they get the next state.
   [[nodiscard]] std::set<ClientRef> waiting(bool joiners) const;
   /// Token of the view at which the last transfer began; 0: there was none.
   [[nodiscard]] std::uint64_t boundary() const { return boundary_; }
-  [[nodiscard]] const MemberKey& donor() const { return donor_; }
-  [[nodiscard]] const std::set<MemberKey>& joiners() const { return joiners_; }  ///< that are still waiting
+  [[nodiscard]] const ClientRef& donor() const { return donor_; }
+  [[nodiscard]] const std::set<ClientRef>& joiners() const { return joiners_; }  ///< that are still waiting
   /// At the boundary nobody had the state: the donor's own is the group's from there on.
   [[nodiscard]] bool cold() const { return cold_; }
 
@@ -96,19 +84,19 @@ class GroupState {
   void save(Writer& out) const;
   static GroupState load(Reader& in);
   /// Does it fit the group that it was loaded with?
-  [[nodiscard]] bool sound(const std::set<MemberKey>& members) const;
+  [[nodiscard]] bool sound(const std::set<ClientRef>& members) const;
 
  private:
-  [[nodiscard]] std::vector<MemberKey> marked(Mark mark) const;
-  [[nodiscard]] std::optional<MemberKey> newest_offer(const std::vector<GroupMember>& members) const;
-  [[nodiscard]] std::optional<MemberKey> newest_disk(const std::vector<GroupMember>& members, std::uint64_t token,
+  [[nodiscard]] std::vector<ClientRef> marked(Mark mark) const;
+  [[nodiscard]] std::optional<ClientRef> newest_offer(const std::vector<GroupMember>& members) const;
+  [[nodiscard]] std::optional<ClientRef> newest_disk(const std::vector<GroupMember>& members, std::uint64_t token,
                                                      GroupHistory& history, const Founding& founding);
-  void begin(const MemberKey& donor, const std::vector<GroupMember>& members, std::uint64_t token);
+  void begin(const ClientRef& donor, const std::vector<GroupMember>& members, std::uint64_t token);
 
-  std::map<MemberKey, Replica> replicas_;
+  std::map<ClientRef, Replica> replicas_;
   std::uint64_t boundary_ = 0;
-  MemberKey donor_;
-  std::set<MemberKey> joiners_;
+  ClientRef donor_;
+  std::set<ClientRef> joiners_;
   bool cold_ = false;
 };
 
@@ -117,7 +105,7 @@ std::vector<GroupMember> GroupState::hopeless(const std::vector<GroupMember>& me
   std::vector<GroupMember> waiting;
   bool refused = false;
   for (const auto& member : members) {
-    const auto it = replicas_.find(key_of(member));
+    const auto it = replicas_.find(member.ref());
     if (it == replicas_.end() || !stays(member)) {
       continue;
     }

@@ -11,12 +11,12 @@ namespace vsync::core {
 
 namespace {
 
-auto same_client(const Pid& daemon, ClientId client) {
-  return [&daemon, client](const GroupMember& m) { return m.pid == daemon && m.client == client; };
+auto same_client(const ClientRef& client) {
+  return [client](const GroupMember& member) { return member.ref() == client; };
 }
 
 bool contains(const std::vector<GroupMember>& members, const GroupMember& member) {
-  return std::any_of(members.begin(), members.end(), same_client(member.pid, member.client));
+  return std::any_of(members.begin(), members.end(), same_client(member.ref()));
 }
 
 bool contains(const std::vector<GroupDeparture>& left, const GroupMember& member) {
@@ -31,7 +31,7 @@ LeaveReason reason_of(const View& view, const Pid& pid) {
 }  // namespace
 
 bool Group::has(const ClientRef& member) const {
-  return std::any_of(view->members.begin(), view->members.end(), same_client(member.pid, member.client));
+  return std::any_of(view->members.begin(), view->members.end(), same_client(member));
 }
 
 std::uint64_t Group::placed(const Pid& sender, Service service) const {
@@ -104,10 +104,10 @@ GroupTable::Change GroupTable::leave(const Pid& daemon, ClientId client, GroupId
   }
   auto& group = it->second;
   const auto& members = group.view->members;
-  const auto member = std::find_if(members.begin(), members.end(), same_client(daemon, client));
+  const auto member = std::find_if(members.begin(), members.end(), same_client({daemon, client}));
   if (member == members.end()) {
     // A client that leaves before the flush of its join is over was never a member.
-    const bool was_joining = std::erase_if(group.joining, same_client(daemon, client)) > 0;
+    const bool was_joining = std::erase_if(group.joining, same_client({daemon, client})) > 0;
     group.state.forget({daemon, client});
     memberships_ -= was_joining ? 1 : 0;
     return {.group = was_joining ? id : 0};
@@ -169,9 +169,7 @@ bool GroupTable::hold(const Pid& daemon, ClientId client, GroupId id, bool held)
   if (!held) {
     return !mutant(Mutant::release_ignored) && group.holders.erase({daemon, client}) > 0;
   }
-  const auto& members = group.view->members;
-  return std::any_of(members.begin(), members.end(), same_client(daemon, client)) &&
-         group.holders.insert({daemon, client}).second;
+  return group.has({daemon, client}) && group.holders.insert({daemon, client}).second;
 }
 
 /// A change was added: G3 at once, G4 when all daemons with members have flushed.
@@ -199,7 +197,7 @@ void GroupTable::dismiss_hopeless(Group& group) {
 void GroupTable::dismiss_strangers(Group& group) {
   const auto strangers = group.state.strangers(group.history);
   for (const auto& member : group.view->members) {
-    if (strangers.contains(key_of(member)) && !contains(group.leaving, member)) {
+    if (strangers.contains(member.ref()) && !contains(group.leaving, member)) {
       group.leaving.push_back({member, LeaveReason::not_a_keeper});
     }
   }
@@ -230,16 +228,14 @@ GroupViewPtr GroupTable::install_group_view(Group& group) {
   const auto origin = Hasher().add(cluster_.high).add(cluster_.low).add(view->token).value();
   group.state.install(view->members, view->token, group.history, {group.policy.disks, origin, daemons_});
   for (const auto& member : view->members) {
-    if (group.state.waits(key_of(member))) {
+    if (group.state.waits(member.ref())) {
       view->without_state.push_back(member);
     }
   }
 
-  std::erase_if(group.holders, [&](const auto& holder) {
-    return !mutant(Mutant::hold_outlives_member) &&
-           std::none_of(view->members.begin(), view->members.end(), same_client(holder.first, holder.second));
-  });
   group.view = view;
+  std::erase_if(group.holders,
+                [&](const ClientRef& holder) { return !mutant(Mutant::hold_outlives_member) && !group.has(holder); });
   group.awaited.clear();
   group.totals = 0;
   group.others.clear();

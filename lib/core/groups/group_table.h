@@ -18,8 +18,6 @@
 
 namespace vsync::core {
 
-using Holders = std::set<std::pair<Pid, ClientId>>;
-
 /// One group with its current view. While GFLUSHED are awaited it is flushing (G4).
 struct Group {
   GroupId id = 0;
@@ -35,7 +33,7 @@ struct Group {
   GroupState state;      ///< T1
   GroupHistory history;  ///< K1, of a durable group
 
-  Holders holders;  ///< G10: members for which the senders are held
+  std::set<ClientRef> holders;  ///< G10: members for which the senders are held
 
   [[nodiscard]] bool flushing() const { return !awaited.empty(); }
   [[nodiscard]] bool has(const ClientRef& member) const;

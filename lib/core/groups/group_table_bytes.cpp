@@ -13,13 +13,13 @@ namespace vsync::core {
 namespace {
 
 constexpr std::uint8_t kFormat = 5;
-constexpr std::size_t kMemberSize = kPidSize + 8;  // at least: the name may be empty
-constexpr std::size_t kGroupSize = 165;            // at least
-constexpr std::size_t kPastSize = 49;              // at least
+constexpr std::size_t kMemberSize = kClientRefSize + 4;  // at least: the name may be empty
+constexpr std::size_t kGroupSize = 165;                  // at least
+constexpr std::size_t kPastSize = 49;                    // at least
 
 void write(Writer& out, const GroupMember& member) {
-  write(out, member.pid);
-  out.put(member.client).put(member.name);
+  write(out, member.ref());
+  out.put(member.name);
 }
 
 void write(Writer& out, const GroupPolicy& policy) {
@@ -56,9 +56,8 @@ void write(Writer& out, const Group& group) {
   }
   group.state.save(out);
   number(group.holders.size());
-  for (const auto& [pid, client] : group.holders) {
-    write(out, pid);
-    out.put(client);
+  for (const auto& holder : group.holders) {
+    write(out, holder);
   }
   group.history.save(out);
 }
@@ -69,11 +68,8 @@ std::size_t read_count(Reader& in, std::size_t element_size) {
 }
 
 GroupMember read_member(Reader& in) {
-  GroupMember member;
-  member.pid = read_pid(in);
-  member.client = in.value<std::uint32_t>();
-  member.name = in.text(kMaxName).value_or("");
-  return member;
+  const auto client = read_client_ref(in);
+  return {client.pid, client.client, std::string(in.text(kMaxName).value_or(""))};
 }
 
 bool valid(const GroupMember& member) {
@@ -116,10 +112,9 @@ Group read_group(Reader& in) {
   }
   group.state = GroupState::load(in);
   std::copy_if(view->members.begin(), view->members.end(), std::back_inserter(view->without_state),
-               [&](const GroupMember& member) { return group.state.waits(key_of(member)); });
-  for (auto n = read_count(in, kPidSize + 4); n > 0; --n) {
-    const auto pid = read_pid(in);
-    group.holders.insert({pid, in.value<std::uint32_t>()});
+               [&](const GroupMember& member) { return group.state.waits(member.ref()); });
+  for (auto n = read_count(in, kClientRefSize); n > 0; --n) {
+    group.holders.insert(read_client_ref(in));
   }
   group.history = GroupHistory::load(in);
   view->group = group.id;
@@ -130,16 +125,16 @@ Group read_group(Reader& in) {
 }
 
 bool members_are_sound(const Group& group) {
-  std::set<MemberKey> clients;
+  std::set<ClientRef> clients;
   std::set<GroupMember> members;
   for (const auto& member : group.view->members) {
-    if (!valid(member) || !clients.insert(key_of(member)).second) {
+    if (!valid(member) || !clients.insert(member.ref()).second) {
       return false;
     }
     members.insert(member);
   }
   for (const auto& member : group.joining) {
-    if (!valid(member) || !clients.insert(key_of(member)).second) {
+    if (!valid(member) || !clients.insert(member.ref()).second) {
       return false;
     }
   }
@@ -153,10 +148,7 @@ bool members_are_sound(const Group& group) {
 }
 
 bool holders_are_members(const Group& group) {
-  return std::all_of(group.holders.begin(), group.holders.end(), [&](const auto& holder) {
-    return std::any_of(group.view->members.begin(), group.view->members.end(),
-                       [&](const GroupMember& m) { return m.pid == holder.first && m.client == holder.second; });
-  });
+  return std::all_of(group.holders.begin(), group.holders.end(), [&](const ClientRef& holder) { return group.has(holder); });
 }
 
 bool flush_is_sound(const Group& group) {

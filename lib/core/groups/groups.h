@@ -192,7 +192,7 @@ class Groups {
   std::set<GroupId> flush_due_;                                     // G4: GFLUSHED to bind, before anything else
   std::deque<ClientHold> holds_due_;                                // G10: to bind next
   std::map<std::pair<ClientId, GroupId>, std::set<bool>> holding_;  // G10: own clients, as asked for; true: for the disk (K2)
-  std::map<GroupId, Holders> told_holds_;                           // G10: as the shell knows them
+  std::map<GroupId, std::set<ClientRef>> told_holds_;               // G10: as the shell knows them
   std::map<GroupId, std::vector<Held>> early_;                      // of the next group view, until it is installed here
   std::vector<OwnRun> prepared_;                                    // what next() returned and bound() was not told yet
   std::deque<OwnRun> bound_;                                        // own runs, undelivered, in seq order

@@ -83,15 +83,15 @@ void Groups::deliver_hold(const Pid& sender, const Run& run, Effects& effects) {
 
 void Groups::tell_hold(GroupId id, Effects& effects) {
   const auto* group = table_.find(id);
-  const auto holders = group != nullptr ? group->holders : Holders{};
+  const auto holders = group != nullptr ? group->holders : std::set<ClientRef>{};
   const auto told = told_holds_.find(id);
   if (told == told_holds_.end() ? holders.empty() : told->second == holders) {
     return;
   }
   GroupHeld effect{id, group != nullptr ? group->name : std::string(), {}};
-  for (const auto& [pid, client] : holders) {
+  for (const auto& holder : holders) {
     for (const auto& member : group->view->members) {
-      if (member.pid == pid && member.client == client) {
+      if (member.ref() == holder) {
         effect.by.push_back(member);
       }
     }

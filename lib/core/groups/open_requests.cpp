@@ -9,7 +9,7 @@ namespace vsync::core {
 namespace {
 
 bool replied_well(const auto& replies, const GroupMember& member) {
-  const auto reply = replies.find(ClientRef{member.pid, member.client});
+  const auto reply = replies.find(member.ref());
   return reply != replies.end() && !reply->second.too_large;
 }
 
@@ -45,7 +45,7 @@ void OpenRequests::delivered(ClientId client, RequestId request, const GroupView
   open.group = view.group;
   open.alone = to.has_value();
   for (const auto& member : view.members) {
-    const ClientRef address{member.pid, member.client};
+    const auto address = member.ref();
     if (!to || *to == address) {
       open.asked.push_back({member, !to && later.contains(address) ? "no_state" : ""});
     }
@@ -81,9 +81,7 @@ void OpenRequests::outcome(ClientId client, RequestId request, Outcome outcome, 
 
 /// Nobody else's reply counts, or takes room. Before the request is delivered here that is not known.
 bool OpenRequests::is_asked(const Open& open, const ClientRef& member) {
-  return std::ranges::any_of(open.asked, [&](const Asked& asked) {
-    return ClientRef{asked.member.pid, asked.member.client} == member;
-  });
+  return std::ranges::any_of(open.asked, [&](const Asked& asked) { return asked.member.ref() == member; });
 }
 
 /// The first reply of a member counts. It is copied: it waits, and must not keep the frame that it came in.
@@ -116,7 +114,7 @@ void OpenRequests::changed(const GroupView& view, const std::set<ClientRef>& lat
     }
     for (auto& asked : at->second.asked) {
       const bool left = std::ranges::any_of(view.left, [&](const auto& departure) { return departure.member == asked.member; });
-      const bool has_it = !at->second.alone && later.contains({asked.member.pid, asked.member.client});
+      const bool has_it = !at->second.alone && later.contains(asked.member.ref());
       asked.gone = left ? "left" : has_it ? "no_state" : asked.gone;
     }
     end_if_over(at, effects);
@@ -168,7 +166,7 @@ bool OpenRequests::over(const Open& open) {
   std::size_t good = 0;
   std::size_t awaited = 0;
   for (const auto& asked : open.asked) {
-    const ClientRef address{asked.member.pid, asked.member.client};
+    const auto address = asked.member.ref();
     good += replied_well(open.replies, asked.member) ? 1U : 0U;
     awaited += asked.gone.empty() && !open.replies.contains(address) ? 1U : 0U;
   }
@@ -185,7 +183,7 @@ RequestAnswered OpenRequests::result(const Key& key, const Open& open) {
   answer.position = open.position;
   answer.code = open.delivered ? "" : "timeout";
   for (const auto& asked : open.asked) {
-    const auto reply = open.replies.find(ClientRef{asked.member.pid, asked.member.client});
+    const auto reply = open.replies.find(asked.member.ref());
     if (!open.delivered) {
       continue;
     }

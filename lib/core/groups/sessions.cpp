@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "core/model/codec.h"
 #include "core/model/mutant.h"
 
 namespace vsync::core {
@@ -10,11 +11,11 @@ namespace vsync::core {
 namespace {
 
 constexpr std::size_t kRangeSize = 16;
-constexpr std::size_t kSessionSize = 8 + kMemberKeySize + 8 + 8 + 4;  // at least
+constexpr std::size_t kSessionSize = 8 + kClientRefSize + 8 + 8 + 4;  // at least
 
 }  // namespace
 
-Sessions::Opening Sessions::open(SessionId id, const MemberKey& owner, std::uint64_t first) {
+Sessions::Opening Sessions::open(SessionId id, const ClientRef& owner, std::uint64_t first) {
   const auto it = sessions_.find(id);
   const bool open = it != sessions_.end() && it->second.closed == 0;
   if (open && it->second.owner == owner) {
@@ -41,7 +42,7 @@ Sessions::Opening Sessions::open(SessionId id, const MemberKey& owner, std::uint
   return Opening::done;
 }
 
-void Sessions::close(SessionId id, const MemberKey& owner) {
+void Sessions::close(SessionId id, const ClientRef& owner) {
   if (const auto it = owners_.find(owner); it != owners_.end() && it->second == id) {
     close(id);
   }
@@ -61,7 +62,7 @@ void Sessions::close(SessionId id) {
 void Sessions::install(const View& view) {
   std::vector<SessionId> over;
   for (const auto& [owner, id] : owners_) {
-    if (!view.contains(owner.first)) {
+    if (!view.contains(owner.pid)) {
       over.push_back(id);
     }
   }
@@ -70,7 +71,7 @@ void Sessions::install(const View& view) {
   }
 }
 
-void Sessions::delivered(const MemberKey& owner, std::uint64_t number, std::uint32_t count) {
+void Sessions::delivered(const ClientRef& owner, std::uint64_t number, std::uint32_t count) {
   const auto it = owners_.find(owner);
   if (it != owners_.end() && !mutant(Mutant::session_not_kept)) {
     add(sessions_.at(it->second), {number, number + count - 1});
@@ -122,7 +123,7 @@ void Sessions::save(Writer& out) const {
 
 std::optional<Sessions::Session> Sessions::read(Reader& in) {
   Session session;
-  session.owner = read_member_key(in);
+  session.owner = read_client_ref(in);
   session.closed = in.value<std::uint64_t>();
   session.forgotten = in.value<std::uint64_t>();
   if (session.forgotten > kLastNumber) {

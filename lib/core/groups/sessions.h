@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/codec.h"
-#include "core/groups/group_state.h"
+#include "core/model/group.h"
 #include "core/model/session.h"
 #include "core/model/view.h"
 
@@ -30,11 +30,11 @@ class Sessions {
 
   // ---- at deliveries
   /// `first`: of a session that is not known, all sends before this number may have been delivered or not.
-  Opening open(SessionId id, const MemberKey& owner, std::uint64_t first = 1);
+  Opening open(SessionId id, const ClientRef& owner, std::uint64_t first = 1);
   /// Behind everything that the owner sent.
-  void close(SessionId id, const MemberKey& owner);
+  void close(SessionId id, const ClientRef& owner);
   /// Messages number, number + 1, … of this client were delivered; nothing happens if it has no session.
-  void delivered(const MemberKey& owner, std::uint64_t number, std::uint32_t count);
+  void delivered(const ClientRef& owner, std::uint64_t number, std::uint32_t count);
   /// A daemon view, after everything of the old one: who is out of it delivers nothing more.
   void install(const View& view);
 
@@ -47,7 +47,7 @@ class Sessions {
 
  private:
   struct Session {
-    MemberKey owner;           ///< the last one
+    ClientRef owner;           ///< the last one
     std::uint64_t closed = 0;  ///< its place in the order of closing, 0 = open
     std::uint64_t forgotten = 0;
     std::vector<NumberRange> delivered;
@@ -58,7 +58,7 @@ class Sessions {
   static std::optional<Session> read(Reader& in);
 
   std::map<SessionId, Session> sessions_;
-  std::map<MemberKey, SessionId> owners_;      ///< of the open ones
+  std::map<ClientRef, SessionId> owners_;      ///< of the open ones
   std::map<std::uint64_t, SessionId> closed_;  ///< the others, in the order of closing
   std::uint64_t closings_ = 0;
 };

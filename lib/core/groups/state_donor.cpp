@@ -36,7 +36,7 @@ void StateTransfers::begin_outgoing(const Group& group, Effects& effects) {
   const auto& state = group.state;
   auto& outgoing = outgoing_[group.id];
   outgoing.token = state.boundary();
-  outgoing.client = state.donor().second;
+  outgoing.client = state.donor().client;
   outgoing.progress = now_;
   for (const auto& [daemon, client] : state.joiners()) {
     outgoing.receivers[daemon];

@@ -31,7 +31,7 @@ bool StateTransfers::restarts(const Group& group, const Incoming& incoming) cons
     return !mutant(Mutant::state_claimed);
   }
   const auto joins = [&](ClientId client) { return state.joiners().contains({self_, client}); };
-  const bool donates = !incoming.history && state.donor().first == self_ && contains(incoming.clients, state.donor().second);
+  const bool donates = !incoming.history && state.donor().pid == self_ && contains(incoming.clients, state.donor().client);
   return state.cold() && !donates && std::any_of(incoming.clients.begin(), incoming.clients.end(), joins);
 }
 
@@ -81,8 +81,8 @@ std::vector<ClientId> StateTransfers::before(const Group& group, const GroupView
 void StateTransfers::after(const Group& group, const GroupView& view, Effects& effects) {
   prune_outgoing(group.id, &group, effects);
   if (group.state.boundary() == view.token) {
-    if (group.state.donor().first == self_) {
-      const auto donor = group.state.donor().second;
+    if (group.state.donor().pid == self_) {
+      const auto donor = group.state.donor().client;
       const bool history = group.policy.disks > 0;
       if (!history) {
         pending_[group.id].erase(donor);
@@ -182,7 +182,7 @@ void StateTransfers::begin_incoming(const Group& group, Effects& effects) {
   auto& incoming = incoming_[{group.id, state.boundary()}];
   incoming.name = group.name;
   incoming.token = state.boundary();
-  incoming.donor = state.donor().first;
+  incoming.donor = state.donor().pid;
   incoming.held = take_kept(group.id, {clients.begin(), clients.end()});
   for (const auto& held : incoming.held) {
     incoming.bytes += held.bytes;

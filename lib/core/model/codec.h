@@ -7,8 +7,9 @@
 
 namespace vsync::core {
 
-inline constexpr std::size_t kPidSize = 16;       ///< as bytes
-inline constexpr std::size_t kPositionSize = 16;  ///< as bytes
+inline constexpr std::size_t kPidSize = 16;        ///< as bytes
+inline constexpr std::size_t kClientRefSize = 20;  ///< as bytes
+inline constexpr std::size_t kPositionSize = 16;   ///< as bytes
 
 inline void write(Writer& out, const Pid& pid) {
   out.put(pid.node).put(pid.incarnation).put(pid.stint);
@@ -20,6 +21,16 @@ inline void write(Writer& out, const Pid& pid) {
   pid.incarnation = in.value<std::uint64_t>();
   pid.stint = in.value<std::uint32_t>();
   return pid;
+}
+
+inline void write(Writer& out, const ClientRef& client) {
+  write(out, client.pid);
+  out.put(client.client);
+}
+
+[[nodiscard]] inline ClientRef read_client_ref(Reader& in) {
+  const auto pid = read_pid(in);
+  return {pid, in.value<ClientId>()};
 }
 
 inline void write(Writer& out, const HistoryPosition& position) {

@@ -9,21 +9,22 @@
 
 namespace vsync::core {
 
-/// One application connection in a group. The order in a group view is by seniority in the group.
-struct GroupMember {
-  Pid pid;
-  ClientId client = 0;
-  std::string name;  ///< chosen by the client, may be empty; for people
-
-  auto operator<=>(const GroupMember&) const = default;
-};
-
 /// Names a client of a daemon: a member of a group, or who asked one.
 struct ClientRef {
   Pid pid;
   ClientId client = 0;
 
   auto operator<=>(const ClientRef&) const = default;
+};
+
+/// One application connection in a group. The order in a group view is by seniority in the group.
+struct GroupMember {
+  Pid pid;
+  ClientId client = 0;
+  std::string name;  ///< chosen by the client, may be empty; for people
+
+  [[nodiscard]] ClientRef ref() const { return {pid, client}; }
+  auto operator<=>(const GroupMember&) const = default;
 };
 
 /// G8: whose replies a request waits for, of those who are members at its place in the order.

@@ -103,7 +103,7 @@ TEST_CASE("nothing is known of a session after a total failure") {
 
 TEST_CASE("of a session that was forgotten, sends before it was opened again stay unknown") {
   Sessions sessions;
-  const MemberKey owner{pid(1), 5};
+  const ClientRef owner{pid(1), 5};
   REQUIRE(sessions.open(kSession, owner, 10) == Sessions::Opening::done);
   sessions.delivered(owner, 10, 1);
   CHECK(sessions.fates(kSession).from(9).outcome == Outcome::unknown);
@@ -113,7 +113,7 @@ TEST_CASE("of a session that was forgotten, sends before it was opened again sta
 
 TEST_CASE("numbers are kept as ranges, the newest of them") {
   Sessions sessions;
-  const MemberKey owner{pid(1), 5};
+  const ClientRef owner{pid(1), 5};
   REQUIRE(sessions.open(kSession, owner) == Sessions::Opening::done);
   sessions.delivered(owner, 10, 5);
   sessions.delivered(owner, 15, 1);
@@ -163,10 +163,10 @@ TEST_CASE("numbers end where the one behind the last is a number too") {
 
 TEST_CASE("sessions that closed first are forgotten first; the open ones never") {
   Sessions sessions;
-  const MemberKey stays{pid(2), 1};
+  const ClientRef stays{pid(2), 1};
   REQUIRE(sessions.open(1, stays) == Sessions::Opening::done);
   for (SessionId id = 2; id < 3 + Sessions::kMaxClosed; ++id) {
-    const MemberKey owner{pid(1), static_cast<ClientId>(id)};
+    const ClientRef owner{pid(1), static_cast<ClientId>(id)};
     REQUIRE(sessions.open(id, owner) == Sessions::Opening::done);
     sessions.close(id, owner);
   }
@@ -180,7 +180,7 @@ TEST_CASE("sessions that closed first are forgotten first; the open ones never")
 
 TEST_CASE("sessions as bytes") {
   Sessions sessions;
-  const MemberKey owner{pid(1), 5};
+  const ClientRef owner{pid(1), 5};
   REQUIRE(sessions.open(kSession, owner) == Sessions::Opening::done);
   REQUIRE(sessions.open(kSession + 1, {pid(2), 5}) == Sessions::Opening::done);
   sessions.delivered(owner, 3, 4);
