@@ -83,7 +83,8 @@ class GroupTable {
   [[nodiscard]] Sessions& sessions() { return sessions_; }
 
   // ---- queries
-  [[nodiscard]] ViewId view() const { return view_; }  ///< daemon view, 0 = none yet
+  [[nodiscard]] ViewId view() const { return view_; }                      ///< daemon view, 0 = none yet
+  [[nodiscard]] const std::set<Pid>& daemons() const { return daemons_; }  ///< of that view, once it is installed
   [[nodiscard]] const Group* find(GroupId group) const;
   [[nodiscard]] const Group* find(std::string_view name) const;
   [[nodiscard]] const std::map<std::string, GroupId, std::less<>>& names() const { return names_; }

@@ -396,10 +396,6 @@ void Groups::install(const View& view, Effects& effects) {
   stable_ = 0;
   stability_.all_settled();
   stability_.tell(effects);
-  daemons_.clear();
-  for (const auto& member : view.members) {
-    daemons_.insert(member.pid);
-  }
   if (!mutant(Mutant::fragments_survive)) {
     fragments_.clear();
   }

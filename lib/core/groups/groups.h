@@ -187,7 +187,6 @@ class Groups {
   OpenRequests open_requests_;
   Reassembly fragments_;
   StateTransfers transfers_;
-  std::set<Pid> daemons_;                                           // of the daemon view
   std::set<GroupId> own_groups_;                                    // with own clients
   std::set<GroupId> flush_due_;                                     // G4: GFLUSHED to bind, before anything else
   std::deque<ClientHold> holds_due_;                                // G10: to bind next

@@ -270,7 +270,7 @@ std::optional<Refusal> Groups::refusal(const Group& group, const SendWish& wish)
 
 std::optional<Refusal> Groups::refusal(const Client& client, const QueuedSend& send) const {
   if (send.wish && send.wish->reply_to != 0) {
-    const bool there = daemons_.contains(send.wish->to->pid);
+    const bool there = table_.daemons().contains(send.wish->to->pid);
     return there ? std::nullopt : std::optional(Refusal{"no_such_member", "the daemon of who asked is gone"});
   }
   const auto* group = send.group != 0 ? table_.find(send.group) : table_.find(send.name);
