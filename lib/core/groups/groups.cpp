@@ -74,12 +74,12 @@ Groups::Placed Groups::deliver_data(const Pid& sender, const RunPtr& run, Effect
     }
     body = std::move(*whole);
   }
-  return hand_over(sender, *run, *envelope, std::move(body), effects);
+  return hand_over(*group, sender, *run, *envelope, body, effects);
 }
 
 /// A whole message, or several of a batch, at their place. What is decided here is decided by everybody alike.
-Groups::Placed Groups::hand_over(const Pid& sender, const Run& run, const Envelope& envelope, Slice body, Effects& effects) {
-  const auto& first = *table_.find(run.group);
+Groups::Placed Groups::hand_over(const Group& first, const Pid& sender, const Run& run, const Envelope& envelope,
+                                 const Slice& body, Effects& effects) {
   if (run.in_view != 0 && run.in_view != first.view->token && !mutant(Mutant::in_view_ignored)) {
     return {0, "wrong_view"};  // C2: its group view ended before its place in the order
   }
@@ -93,11 +93,11 @@ Groups::Placed Groups::hand_over(const Pid& sender, const Run& run, const Envelo
   if (run.service != Service::total && first.view->policy.total_only) {
     return {0, "total_only"};  // G3: begun before the group became durable
   }
-  const auto stateless = [&](GroupId id) {
-    const auto* group = table_.find(id);
+  const auto stateless = [](const Group* group) {
     return group != nullptr && group->view->policy.disks > 0 && !group->state.exists();
   };
-  if (stateless(first.id) || std::ranges::any_of(envelope.more_groups, stateless)) {
+  const auto find = [&](GroupId id) { return table_.find(id); };
+  if (stateless(&first) || std::ranges::any_of(envelope.more_groups, stateless, find)) {
     return {0, "no_state"};  // K1: there is no history that it could be a part of
   }
   note_number(sender, run);

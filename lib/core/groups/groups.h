@@ -144,7 +144,8 @@ class Groups {
 
   // ---- delivery
   Placed deliver_data(const Pid& sender, const RunPtr& run, Effects& effects);
-  Placed hand_over(const Pid& sender, const Run& run, const Envelope& envelope, Slice body, Effects& effects);
+  Placed hand_over(const Group& first, const Pid& sender, const Run& run, const Envelope& envelope, const Slice& body,
+                   Effects& effects);
   Placed hand_to(const Group& group, const Pid& sender, const Run& run, const Envelope& envelope, const Slice& body,
                  Effects& effects);
   void deliver_hold(const Pid& sender, const Run& run, Effects& effects);
