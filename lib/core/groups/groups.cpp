@@ -264,15 +264,8 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
   effects.push_back(GroupViewInstalled{view, {std::move(later), {}}});
   transfers_.hold(view->group, effects, 0);
   for (const auto& member : view->joined) {
-    if (auto* client = member.pid == self_ ? queues_.find(member.client) : nullptr; client != nullptr) {
-      client->groups.insert(view->group);
-      if (std::exchange(client->change_asks_lease, false)) {
-        client->leased.insert(view->group);
-      }
-      if (std::exchange(client->change_asks_stability, false)) {
-        stability_.watch(view->group, client->id);
-      }
-      change_done(*client, view, effects);
+    if (member.pid == self_) {
+      joined(view, member.client, effects);
     }
   }
   for (const auto& departure : view->left) {
@@ -294,17 +287,14 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
     transfers_.after(*group, *view, effects);
   } else {
     transfers_.refresh(view->group, nullptr, effects);
+    asked_.erase(view->group);
+    fragments_.forget(view->group);
   }
   forget_undurable(*view, effects);
   queues_.rearrange(table_);
   tell_hold(view->group, effects);
   if (group != nullptr) {
     ask_disk(*group, effects);
-  } else {
-    asked_.erase(view->group);
-  }
-  if (view->members.empty()) {
-    fragments_.forget(view->group);
   }
   if (auto early = early_.extract(view->group); !early.empty()) {
     for (const auto& held : early.mapped()) {
@@ -318,6 +308,21 @@ void Groups::lead(const GroupView& view, bool ordered) {
   const auto* leader = view.members.empty() ? nullptr : &view.members.front();
   const auto* client = leader != nullptr && leader->pid == self_ ? queues_.alive(leader->client) : nullptr;
   leases_.changed(view, client != nullptr && client->leased.contains(view.group) ? client->id : 0, ordered);
+}
+
+void Groups::joined(const GroupViewPtr& view, ClientId id, Effects& effects) {
+  auto* client = queues_.find(id);
+  if (client == nullptr) {
+    return;
+  }
+  client->groups.insert(view->group);
+  if (std::exchange(client->change_asks_lease, false)) {
+    client->leased.insert(view->group);
+  }
+  if (std::exchange(client->change_asks_stability, false)) {
+    stability_.watch(view->group, id);
+  }
+  change_done(*client, view, effects);
 }
 
 void Groups::left(const GroupView& view, const GroupDeparture& departure, Effects& effects) {

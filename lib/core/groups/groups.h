@@ -166,6 +166,7 @@ class Groups {
   void change_done(Client& client, const GroupViewPtr& view, Effects& effects);
   [[nodiscard]] static std::string_view why_refused(std::string_view code);
   void change_refused(const Run& run, std::string_view code, Effects& effects);
+  void joined(const GroupViewPtr& view, ClientId id, Effects& effects);
   void left(const GroupView& view, const GroupDeparture& departure, Effects& effects);
 
   // ---- answers
