@@ -174,6 +174,14 @@ class Groups {
   void refuse(const Client& client, RequestId request, const Refusal& why, Effects& effects);
   void exclude(Client& client, Effects& effects);
 
+  /// G10: for whom a client holds a group.
+  struct Holding {
+    bool client = false;
+    bool disk = false;  ///< K2
+
+    [[nodiscard]] bool any() const { return client || disk; }
+  };
+
   struct Held {
     Pid sender;
     RunPtr run;
@@ -189,22 +197,22 @@ class Groups {
   OpenRequests open_requests_;
   Reassembly fragments_;
   StateTransfers transfers_;
-  std::set<GroupId> own_groups_;                                    // with own clients
-  std::set<GroupId> flush_due_;                                     // G4: GFLUSHED to bind, before anything else
-  std::deque<ClientHold> holds_due_;                                // G10: to bind next
-  std::map<std::pair<ClientId, GroupId>, std::set<bool>> holding_;  // G10: own clients, as asked for; true: for the disk (K2)
-  std::map<GroupId, std::set<ClientRef>> told_holds_;               // G10: as the shell knows them
-  std::map<GroupId, std::vector<Held>> early_;                      // of the next group view, until it is installed here
-  std::vector<OwnRun> prepared_;                                    // what next() returned and bound() was not told yet
-  std::deque<OwnRun> bound_;                                        // own runs, undelivered, in seq order
-  std::deque<OwnRun> unstable_;                                     // own fifo and causal runs, delivered, in seq order
-  std::deque<OwnRun> undurable_;                                    // K2: own runs, delivered, that wait for the disks
-  std::map<std::string, HistoryPosition> disk_;                     // K2: what our disk has, by group
-  std::map<GroupId, HistoryPosition> synced_;                       // K2: to be told
-  std::set<GroupId> telling_;                                       // K2: one is under way
-  std::set<GroupId> asked_;                                         // K3: our disk was
-  std::deque<HistoryTold> kept_;                                    // K3: its answers, to be told
-  Seq stable_ = 0;                                                  // own stream
+  std::set<GroupId> own_groups_;                             // with own clients
+  std::set<GroupId> flush_due_;                              // G4: GFLUSHED to bind, before anything else
+  std::deque<ClientHold> holds_due_;                         // G10: to bind next
+  std::map<std::pair<ClientId, GroupId>, Holding> holding_;  // G10: own clients, as asked for
+  std::map<GroupId, std::set<ClientRef>> told_holds_;        // G10: as the shell knows them
+  std::map<GroupId, std::vector<Held>> early_;               // of the next group view, until it is installed here
+  std::vector<OwnRun> prepared_;                             // what next() returned and bound() was not told yet
+  std::deque<OwnRun> bound_;                                 // own runs, undelivered, in seq order
+  std::deque<OwnRun> unstable_;                              // own fifo and causal runs, delivered, in seq order
+  std::deque<OwnRun> undurable_;                             // K2: own runs, delivered, that wait for the disks
+  std::map<std::string, HistoryPosition> disk_;              // K2: what our disk has, by group
+  std::map<GroupId, HistoryPosition> synced_;                // K2: to be told
+  std::set<GroupId> telling_;                                // K2: one is under way
+  std::set<GroupId> asked_;                                  // K3: our disk was
+  std::deque<HistoryTold> kept_;                             // K3: its answers, to be told
+  Seq stable_ = 0;                                           // own stream
   std::uint64_t ignored_ = 0;
 };
 

@@ -13,17 +13,13 @@ void Groups::request(ClientHold hold) {
   if (hold.held && (client == nullptr || group == nullptr || leaving(*client, *group))) {
     return;
   }
-  auto& reasons = holding_[{hold.client, hold.group}];
-  const bool before = !reasons.empty();
-  if (hold.held) {
-    reasons.insert(hold.disk);
-  } else {
-    reasons.erase(hold.disk);
-  }
-  if (reasons.empty() == before) {
+  auto& holding = holding_[{hold.client, hold.group}];
+  const bool before = holding.any();
+  (hold.disk ? holding.disk : holding.client) = hold.held;
+  if (holding.any() != before) {
     holds_due_.push_back(hold);
   }
-  if (reasons.empty()) {
+  if (!holding.any()) {
     holding_.erase({hold.client, hold.group});
   }
 }

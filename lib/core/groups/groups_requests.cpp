@@ -168,7 +168,8 @@ void Groups::request(ClientState piece, Effects& effects) {
 }
 
 void Groups::synced(const HistorySynced& news) {
-  disk_[news.group] = std::max(disk_[news.group], news.position);
+  auto& disk = disk_[news.group];
+  disk = std::max(disk, news.position);
   const auto* group = table_.find(news.group);
   if (group != nullptr && group->history.now().position.era == news.position.era && group->history.keeps(self_.node)) {
     synced_[group->id] = news.position;  // only the last one counts
