@@ -80,7 +80,7 @@ void GroupHistory::begin(std::uint64_t token, std::uint64_t name, const std::vec
   blank_.clear();
 }
 
-bool GroupHistory::new_to(const std::set<Pid>& daemons) {
+bool GroupHistory::begins_blank_or_asks(const std::set<Pid>& daemons) {
   if (!now_.blank() || mutant(Mutant::history_unasked)) {
     return true;  // K3: all its disks are here, with whatever is left
   }

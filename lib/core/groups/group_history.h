@@ -29,7 +29,7 @@ class GroupHistory {
   // ---- a group that none of its members knows (K3)
   /// May it begin with blank disks? Not before all `daemons` have said that theirs have nothing of it; from now on they are
   /// asked.
-  bool new_to(const std::set<Pid>& daemons);
+  bool begins_blank_or_asks(const std::set<Pid>& daemons);
   /// A daemon says what its disk has. False: nobody asked.
   bool told(const Pid& daemon, const KeptHistory& kept);
   [[nodiscard]] bool asks(const Pid& daemon) const { return asking_ && !blank_.contains(daemon); }

@@ -66,7 +66,7 @@ void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t 
   if (first != members.end()) {
     cold_ = false;
     begin(first->ref(), members, token);
-  } else if (const auto winner = founding.disks > 0 ? newest_disk(members, token, history, founding) : newest_offer(members)) {
+  } else if (const auto winner = founding.disks > 0 ? begin_era(members, token, history, founding) : newest_offer(members)) {
     cold_ = true;
     begin(*winner, members, token);
     if (founding.disks > 0) {
@@ -75,9 +75,9 @@ void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t 
   }
 }
 
-/// K3.
-std::optional<ClientRef> GroupState::newest_disk(const std::vector<GroupMember>& members, std::uint64_t token,
-                                                 GroupHistory& history, const Founding& founding) {
+/// K3: with the newest disk of those that wait; its member is returned. nullopt: that disk cannot be told yet.
+std::optional<ClientRef> GroupState::begin_era(const std::vector<GroupMember>& members, std::uint64_t token,
+                                               GroupHistory& history, const Founding& founding) {
   std::vector<ClientRef> waiting;
   std::vector<DiskOffer> offers;
   for (const auto& member : members) {
@@ -89,7 +89,7 @@ std::optional<ClientRef> GroupState::newest_disk(const std::vector<GroupMember>&
     }
   }
   const auto winner = history.newest(offers, founding.disks);
-  if (!winner || (offers[*winner].second.blank() && !history.new_to(founding.daemons))) {
+  if (!winner || (offers[*winner].second.blank() && !history.begins_blank_or_asks(founding.daemons))) {
     return std::nullopt;
   }
   history.begin(token, founding.origin, offers, *winner, founding.disks);

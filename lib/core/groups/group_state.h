@@ -89,8 +89,8 @@ class GroupState {
  private:
   [[nodiscard]] std::vector<ClientRef> marked(Mark mark) const;
   [[nodiscard]] std::optional<ClientRef> newest_offer(const std::vector<GroupMember>& members) const;
-  [[nodiscard]] std::optional<ClientRef> newest_disk(const std::vector<GroupMember>& members, std::uint64_t token,
-                                                     GroupHistory& history, const Founding& founding);
+  [[nodiscard]] std::optional<ClientRef> begin_era(const std::vector<GroupMember>& members, std::uint64_t token,
+                                                   GroupHistory& history, const Founding& founding);
   void begin(const ClientRef& donor, const std::vector<GroupMember>& members, std::uint64_t token);
 
   std::map<ClientRef, Replica> replicas_;
