@@ -137,7 +137,7 @@ bool GroupHistory::keeps(NodeId node) const {
 
 bool GroupHistory::synced(NodeId node, const HistoryPosition& position) {
   if (position.era != now_.position.era || position.index > now_.position.index || !keeps(node)) {
-    return false;  // of an era that is over
+    return false;
   }
   auto& known = synced_[node];
   known = std::max(known, position.index);
@@ -146,11 +146,11 @@ bool GroupHistory::synced(NodeId node, const HistoryPosition& position) {
     indices.push_back(index);
   }
   const auto needed = majority_of(now_.keepers.size()) - (mutant(Mutant::durable_on_few) ? 1 : 0);
-  if (indices.size() < needed || needed == 0) {
-    return false;
+  if (indices.size() >= needed && needed > 0) {
+    std::sort(indices.begin(), indices.end(), std::greater<>());
+    durable_ = std::max(durable_, indices[needed - 1]);
   }
-  std::sort(indices.begin(), indices.end(), std::greater<>());
-  return indices[needed - 1] > std::exchange(durable_, std::max(durable_, indices[needed - 1]));
+  return true;
 }
 
 // ---------------------------------------------------------------- as bytes

@@ -43,7 +43,7 @@ class GroupHistory {
 
   /// K1: the place of the first of `count` messages that are delivered now.
   HistoryPosition count(std::uint32_t count);
-  /// K2: the disk of this node has everything up to there. True: more is durable than before.
+  /// K2: the disk of this node has everything up to there. False: it does not count, or is of an era that is over.
   bool synced(NodeId node, const HistoryPosition& position);
 
   /// Why a member of that node, with that on its disk, cannot have the state, as in RequestRefused; empty: it can.

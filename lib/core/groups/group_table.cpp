@@ -140,13 +140,18 @@ GroupTable::Change GroupTable::state_news(const Pid& daemon, ClientId client, Gr
 
 GroupTable::Change GroupTable::synced(const Pid& daemon, GroupId id, const HistoryPosition& position) {
   const auto it = groups_.find(id);
-  return {.group = id, .durable = it != groups_.end() && it->second.history.synced(daemon.node, position)};
+  if (it == groups_.end()) {
+    return {};
+  }
+  auto& history = it->second.history;
+  const auto before = history.durable();
+  return history.synced(daemon.node, position) ? Change{.group = id, .durable = history.durable() > before} : Change{};
 }
 
 GroupTable::Change GroupTable::told(const Pid& daemon, GroupId id, const KeptHistory& kept) {
   const auto it = groups_.find(id);
   if (it == groups_.end() || !it->second.history.told(daemon, kept)) {
-    return {.group = id};  // another one has told first
+    return {};  // another one has told first
   }
   auto& group = it->second;
   if (!kept.blank()) {

@@ -351,6 +351,10 @@ TEST_CASE("G1: ordered runs that make no sense are ignored by all alike") {
       {RunKind::group_leave, 1, 1, ""},
       {RunKind::group_flushed, 1, 0, ""},
       {RunKind::group_flushed, 7, 0, ""},
+      {RunKind::group_synced, 1, 0, std::string(encode(HistoryPosition{1, 1}).view())},
+      {RunKind::group_synced, 7, 0, std::string(encode(HistoryPosition{1, 1}).view())},
+      {RunKind::group_kept, 1, 0, std::string(encode(KeptHistory{}).view())},
+      {RunKind::group_kept, 7, 0, std::string(encode(KeptHistory{}).view())},
   }));
   Cluster cluster(2);
   cluster[1].join(1, "g");
