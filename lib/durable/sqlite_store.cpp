@@ -1,18 +1,17 @@
 #include "durable/sqlite_store.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <asio/post.hpp>
 #include <asio/prefer.hpp>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <utility>
 
 #include "base/hash.h"
+#include "base/signals.h"
 #include "durable/database.h"
 
 namespace vsync::durable {
@@ -52,12 +51,7 @@ void set_aside(const std::string& path) {
 
 SqliteStore::SqliteStore(std::string directory, asio::any_io_executor executor)
     : directory_(std::move(directory)), executor_(std::move(executor)) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are handled elsewhere
-  worker_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  without_signals([this] { worker_ = std::thread([this] { run(); }); });
 }
 
 SqliteStore::~SqliteStore() {

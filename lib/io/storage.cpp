@@ -1,7 +1,6 @@
 #include "io/storage.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,10 +8,11 @@
 #include <asio/post.hpp>
 #include <asio/prefer.hpp>
 #include <cerrno>
-#include <csignal>
 #include <filesystem>
 #include <random>
 #include <utility>
+
+#include "base/signals.h"
 
 namespace vsync::io {
 
@@ -96,17 +96,6 @@ Result<FileDescriptor> lock_directory(int directory, const std::string& path) {
     return tl::unexpected(os_error("write", path + "/lock", errno));
   }
   return lock;
-}
-
-/// Runs `start` with all signals blocked, so that the thread it starts never handles one.
-template <typename Start>
-void without_signals(Start start) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  start();
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 }  // namespace
