@@ -9,19 +9,15 @@ import socket
 import subprocess
 import unittest
 
-from support.client import Refused
+from support.case import ClusterTest
 from support.cluster import PORT, Cluster, vsyncctl
 from support.waiting import wait_until
 
 
-class PlainJson(unittest.TestCase):
+class PlainJson(ClusterTest):
     """As product.md shows it: printf and socat are a client."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster()
-        cls.addClassCleanup(cls.cluster.close)
-        cls.cluster.found(2)
+    NODES = 2
 
     def lines(self, text, count):
         """Sends raw bytes and returns the first `count` lines of the answer, decoded."""
@@ -84,7 +80,7 @@ class PlainJson(unittest.TestCase):
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
-class Rights(unittest.TestCase):
+class Rights(ClusterTest):
     """Others than root and the daemon's user may look and use groups where the socket's mode lets them in."""
 
     def ask_as_nobody(self, cluster, request):
@@ -102,8 +98,7 @@ class Rights(unittest.TestCase):
         return json.loads(done.stdout) if done.returncode == 0 else None
 
     def open_cluster(self, mode):
-        cluster = Cluster(settings=["--socket-mode", mode])
-        self.addCleanup(cluster.close)
+        cluster = self.new_cluster(settings=["--socket-mode", mode])
         cluster.directory.chmod(0o755)
         cluster.found(1)
         cluster[1].directory.chmod(0o755)
@@ -125,7 +120,7 @@ class Rights(unittest.TestCase):
         self.assertEqual(cluster[1].socket.stat().st_mode & 0o777, 0o600)
 
 
-class Operation(unittest.TestCase):
+class Operation(ClusterTest):
     def test_join_returns_in_the_view_also_when_an_id_has_to_be_asked_for(self):
         with Cluster(1) as cluster:
             late = cluster.add(2).start()
@@ -174,9 +169,8 @@ class Operation(unittest.TestCase):
             client.join("talk")
             client.send("talk", "x")
             wait_until("more in the log", lambda: any(word in cluster[1].log().lower() for word in ("debug", "trace")))
-            with self.assertRaises(Refused) as refused:
+            with self.refused("bad_request"):
                 client.request("log_level", {"level": "loud"})
-            self.assertEqual(refused.exception.code, "bad_request")
             self.assertEqual(vsyncctl(cluster[1], "log-level", "info").returncode, 0)
 
     def test_sighup_reloads_the_configuration(self):
@@ -199,9 +193,8 @@ class Operation(unittest.TestCase):
             daemon.start("--bootstrap", "--id", 1, "--config", config)
             cluster.wait_view([1])
             config.write_text('log-level = "info"\nnonsense = 1\n')
-            with self.assertRaises(Refused) as refused:
+            with self.refused("failed") as refused:
                 cluster.connect(1).request("reload")
-            self.assertEqual(refused.exception.code, "failed")
             self.assertIn("nonsense", str(refused.exception))
             self.assertEqual(daemon.members(), ["n1"])
 

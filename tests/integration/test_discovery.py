@@ -2,7 +2,8 @@
 
 import unittest
 
-from support.cluster import PORT, Cluster, vsyncctl
+from support.case import ClusterTest
+from support.cluster import PORT, vsyncctl
 from support.waiting import wait_until
 
 
@@ -10,11 +11,10 @@ def counters(daemon):
     return {name: int(value) for name, value in (daemon.try_status() or {}).get("counters", {}).items()}
 
 
-class Discovery(unittest.TestCase):
+class Discovery(ClusterTest):
     def setUp(self):
-        self.cluster = Cluster()
+        self.cluster = self.new_cluster()
         self.name = f"test-{self.cluster.prefix}"  # broadcasts reach every daemon of this machine
-        self.addCleanup(lambda: self.cluster.close())
 
     def add(self, node, name=None):
         return self.cluster.add(node, "--discover", "--cluster-name", name or self.name)

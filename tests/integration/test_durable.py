@@ -7,8 +7,9 @@ import subprocess
 import threading
 import unittest
 
+from support.case import ClusterTest
 from support.client import Client, Refused
-from support.cluster import Cluster, vsyncctl
+from support.cluster import vsyncctl
 from support.waiting import wait_until
 
 DISKS = 3
@@ -80,14 +81,12 @@ class Member(Client):
         return texts
 
 
-class Durable(unittest.TestCase):
+class Durable(ClusterTest):
     def setUp(self):
         self.found()
 
     def found(self, *settings):
-        self.cluster = Cluster(settings=list(settings))
-        self.addCleanup(self.cluster.close)
-        self.cluster.found(3)
+        self.cluster = self.new_cluster(3, settings=settings)
 
     def member(self, node, **durable):
         member = Member(self.cluster[node], f"m{node}", "kept", **durable)
@@ -214,19 +213,16 @@ class Durable(unittest.TestCase):
     def test_members_of_another_kind_are_refused(self):
         self.members()
         other = self.cluster.connect(1)
-        with self.assertRaises(Refused) as refused:
+        with self.refused("other_policy"):
             other.join("kept", state=True)
-        self.assertEqual(refused.exception.code, "other_policy")
         plain = self.cluster.connect(1)
         plain.join("plain")
-        with self.assertRaises(Refused) as refused:
+        with self.refused("not_durable"):
             plain.request("send", {"group": "plain", "text": "x", "durable": True})
-        self.assertEqual(refused.exception.code, "not_durable")
 
     def assert_refused(self, member, code):
-        with self.assertRaises(Refused) as refused:
+        with self.refused(code):
             member.reply(member.joining)
-        self.assertEqual(refused.exception.code, code)
 
     def test_a_group_begins_anew_on_no_other_disk(self):
         first = self.member(1, disks=1)

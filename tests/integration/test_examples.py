@@ -6,7 +6,8 @@ import subprocess
 import threading
 import unittest
 
-from support.cluster import BUILD, Cluster, vsyncctl
+from support.case import ClusterTest
+from support.cluster import BUILD, vsyncctl
 from support.waiting import DEADLINE, wait_until
 
 KV_STORE = BUILD / "lib/client/kv_store"
@@ -48,12 +49,10 @@ class Store:
         self.process.stdout.close()
 
 
-class Examples(unittest.TestCase):
+class Examples(ClusterTest):
     def setting(self, disks=0, **cluster):
         """Three daemons with a store beside each."""
-        self.cluster = Cluster(**cluster)
-        self.addCleanup(self.cluster.close)
-        self.cluster.found(3)
+        self.cluster = self.new_cluster(3, **cluster)
         return self.stores(disks)
 
     def stores(self, disks):

@@ -4,7 +4,7 @@ import signal
 import time
 import unittest
 
-from support.cluster import Cluster
+from support.case import ClusterTest
 from support.history import judge
 from support.load import Participant, settle
 from support.waiting import wait_until
@@ -12,25 +12,22 @@ from support.waiting import wait_until
 GROUP = "load"
 
 
-class UnderLoad(unittest.TestCase):
+class UnderLoad(ClusterTest):
     """Every node has a client that sends all the time; each test ends with the judgement of what they saw."""
 
     SIZE = 3
 
     def setUp(self):
-        self.cluster = Cluster()
-        self.participants = {}
+        self.cluster = self.new_cluster(self.SIZE)
         self.everybody = range(1, self.SIZE + 1)
-        self.addCleanup(self.finish)
-        self.cluster.found(self.SIZE)
-        self.participants = {n: Participant(f"c{n}", self.cluster[n].socket, GROUP) for n in self.everybody}
+        self.participants = {n: self.participant(n) for n in self.everybody}
         self.together()
         self.flowing()
 
-    def finish(self):
-        for participant in self.participants.values():
-            participant.close()
-        self.cluster.close(failed=not self._outcome.success)
+    def participant(self, node):
+        participant = Participant(f"c{node}", self.cluster[node].socket, GROUP)
+        self.addCleanup(participant.close)
+        return participant
 
     def together(self, nodes=None):
         """These nodes are one view, and their clients one view of the group."""
@@ -110,7 +107,7 @@ class UnderLoad(unittest.TestCase):
         wait_until("the group without c2", lambda: "c2" not in survivor.view().names())
         left = survivor.view().left
         self.assertEqual([(m.name, reason) for m, reason in left], [("c2", "crashed")])
-        self.participants[2] = Participant("c2", self.cluster[2].socket, GROUP)
+        self.participants[2] = self.participant(2)
         self.together()
 
     def test_quorum_lost_while_others_pause(self):

@@ -1,7 +1,12 @@
-"""The judge of the other tests is judged: it accepts a correct history and finds each kind of broken one."""
+"""What the other tests rely on: the judge accepts a correct history and finds each broken one; a failure keeps the files."""
 
+import io
 import unittest
+from unittest import mock
 
+from support.case import ClusterTest
+from support.client import Refused
+from support.cluster import Cluster
 from support.history import GroupMember, GroupView, Life, Message, judge
 
 A, B = GroupMember(1, 1, 1, "a"), GroupMember(2, 1, 1, "b")
@@ -98,6 +103,59 @@ class Judge(unittest.TestCase):
         sent = {"a": SENT["a"], "b": {"b-1": "not_delivered", "b-2": "delivered"}}
         self.assert_found(good(), "is not delivered, but it is", sent)
         self.assert_found(good(), "nobody has it", sent)
+
+
+class Files(unittest.TestCase):
+    """Of a test's own cluster and of the one that tests share: kept when anything of the test failed, and only then."""
+
+    def kept(self, body=lambda test: None, end=lambda test: None, founding=None):
+        """What the clusters of such a test were told at their end, the shared one last: did it fail?"""
+
+        class Tests(ClusterTest):
+            NODES = 3
+
+            def test(self):
+                self.new_cluster(2)
+                self.addCleanup(end, self)
+                body(self)
+
+        with mock.patch("support.case.Cluster") as cluster:
+            cluster.side_effect = clusters = [mock.Mock(), mock.Mock()]
+            clusters[0].found.side_effect = founding
+            unittest.TextTestRunner(stream=io.StringIO()).run(unittest.defaultTestLoader.loadTestsFromTestCase(Tests))
+        return [call.args[0] for cluster in reversed(clusters) for call in cluster.close.call_args_list]
+
+    def test_after_success_they_are_removed(self):
+        self.assertEqual(self.kept(), [False, False])
+        self.assertEqual(self.kept(lambda test: test.skipTest("not here")), [False, False])
+
+    def test_after_a_failure_wherever_it_is_they_are_kept(self):
+        def subtest(test):
+            with test.subTest():
+                test.fail()
+
+        self.assertEqual(self.kept(lambda test: test.fail()), [True, True])
+        self.assertEqual(self.kept(subtest), [True, True])
+        self.assertEqual(self.kept(end=lambda test: test.fail()), [True, True])
+        self.assertEqual(self.kept(founding=OSError("no such program")), [True])
+
+    def test_a_cluster_that_is_not_founded_is_closed(self):
+        with mock.patch.object(Cluster, "found", side_effect=OSError), mock.patch.object(Cluster, "close", autospec=True) as close:
+            self.assertRaises(OSError, Cluster, 3)
+        close.assert_called_once_with(mock.ANY, failed=True)
+        close.call_args.args[0].close()
+
+    def test_a_refusal_has_its_code(self):
+        def refused(code, error):
+            def body(test):
+                with test.refused(code):
+                    if error:
+                        raise error
+            return self.kept(body)[0]
+
+        self.assertFalse(refused("busy", Refused("busy", "why")))
+        self.assertTrue(refused("busy", Refused("closed", "why")))
+        self.assertTrue(refused("busy", None))
 
 
 if __name__ == "__main__":

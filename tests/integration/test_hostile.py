@@ -5,6 +5,7 @@ import socket
 import struct
 import unittest
 
+from support.case import ClusterTest
 from support.cluster import PORT, Cluster
 
 
@@ -24,14 +25,13 @@ def nonsense(rng):
     ])()
 
 
-class Hostile(unittest.TestCase):
+class Hostile(ClusterTest):
+    NODES = 3
     ROUNDS = 1000
 
     @classmethod
     def setUpClass(cls):
-        cls.cluster = Cluster()
-        cls.addClassCleanup(cls.cluster.close)
-        cls.cluster.found(3)
+        super().setUpClass()
         cls.members = cls.cluster[1].members()
 
     def setUp(self):

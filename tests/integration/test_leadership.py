@@ -7,7 +7,8 @@ import time
 import unittest
 from pathlib import Path
 
-from support.cluster import BUILD, VSYNCCTL, Cluster, die_with_parent, vsyncctl
+from support.case import ClusterTest
+from support.cluster import BUILD, VSYNCCTL, die_with_parent, vsyncctl
 from support.waiting import wait_until
 
 TICKER = BUILD / "lib/client/ticker"
@@ -25,29 +26,24 @@ def alive(pid):
         return False
 
 
-class Programs(unittest.TestCase):
+class Programs(ClusterTest):
     """A cluster, and programs that end with the test."""
 
     def setUp(self):
-        self.cluster = Cluster()
-        self.addCleanup(self.finish)
-        self.cluster.found(3)
-        self.programs = []
+        self.cluster = self.new_cluster(3)
         self.log = self.cluster.directory / "log"
         self.log.touch()
-
-    def finish(self):
-        for program in self.programs:
-            if program.poll() is None:
-                program.kill()
-            program.wait()
-        self.cluster.close(failed=not self._outcome.success)
 
     def spawn(self, node, *command):
         program = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,
                                    env={**os.environ, "VSYNCD_SOCKET": str(self.cluster[node].socket)})
-        self.programs.append(program)
+        self.addCleanup(self.end, program)
         return program
+
+    def end(self, program):
+        if program.poll() is None:
+            program.kill()
+        program.wait()
 
     def run_singleton(self, node, *flags):
         """vsyncctl run of a program that logs NODE TOKEN PID and then does nothing."""

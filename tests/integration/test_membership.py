@@ -5,8 +5,8 @@ import shutil
 import signal
 import unittest
 
+from support.case import ClusterTest
 from support.cluster import PORT, Cluster, vsyncctl
-from support.client import Refused
 from support.waiting import wait_until
 
 
@@ -119,7 +119,7 @@ class Leaving(unittest.TestCase):
             cluster.wait_view([1, 2, 3])
 
 
-class Evicting(unittest.TestCase):
+class Evicting(ClusterTest):
     def test_by_name(self):
         with Cluster(3) as cluster:
             watcher = cluster.connect(1)
@@ -131,9 +131,8 @@ class Evicting(unittest.TestCase):
 
     def test_an_unknown_member_is_refused(self):
         with Cluster(1) as cluster:
-            with self.assertRaises(Refused) as refused:
+            with self.refused("no_such_member"):
                 cluster.connect(1).request("evict", {"member": "nobody", "why": "test"})
-            self.assertEqual(refused.exception.code, "no_such_member")
 
 
 class Restarting(unittest.TestCase):

@@ -4,8 +4,9 @@ import os
 import subprocess
 import unittest
 
-from support.client import Client, Refused
-from support.cluster import VSYNCCTL, Cluster
+from support.case import ClusterTest
+from support.client import Client
+from support.cluster import VSYNCCTL
 from support.history import number
 
 
@@ -31,11 +32,9 @@ class Member(Client):
         return self.post("reply", {"to": message["sender"], "request": message["request"], "text": text})
 
 
-class Services(unittest.TestCase):
+class Services(ClusterTest):
     def setUp(self):
-        self.cluster = Cluster()
-        self.addCleanup(lambda: self.cluster.close(failed=not self._outcome.success))
-        self.cluster.found(3)
+        self.cluster = self.new_cluster(3)
 
     def member(self, node, *groups, **policy):
         member = Member(self.cluster[node].socket, f"m{node}-{os.urandom(2).hex()}")
@@ -63,12 +62,10 @@ class Services(unittest.TestCase):
         self.assertEqual(stranger.send("g", "from outside")["outcome"], "delivered")
         for member in members:
             member.wait_messages("g", 1)
-        with self.assertRaises(Refused) as refused:
+        with self.refused("not_member"):
             stranger.send("g", "from outside", "fifo")
-        self.assertEqual(refused.exception.code, "not_member")
-        with self.assertRaises(Refused) as refused:
+        with self.refused("no_such_group"):
             stranger.send("nowhere", "lost")
-        self.assertEqual(refused.exception.code, "no_such_group")
 
     def test_a_send_into_a_view_does_not_move_to_the_next(self):
         one, two, _ = self.members("g", total_only=True)
@@ -76,9 +73,8 @@ class Services(unittest.TestCase):
         self.assertEqual(one.send("g", "now", in_view=token)["outcome"], "delivered")
         two.leave("g")
         one.group_view(lambda v: len(v.members) == 2)
-        with self.assertRaises(Refused) as refused:
+        with self.refused("wrong_view"):
             one.send("g", "late", in_view=token)
-        self.assertEqual(refused.exception.code, "wrong_view")
 
     # ------------------------------------------------------------ several groups
 
@@ -106,12 +102,10 @@ class Services(unittest.TestCase):
     def test_all_groups_or_none(self):
         member = self.member(1, "g")
         for body in ({"groups": ["g", "none"]}, {"group": "none", "groups": ["g"]}):
-            with self.assertRaises(Refused) as refused:
+            with self.refused("no_such_group"):
                 member.request("send", {**body, "text": "x"})
-            self.assertEqual(refused.exception.code, "no_such_group")
-        with self.assertRaises(Refused) as refused:
+        with self.refused("bad_request"):
             member.request("send", {"groups": ["g", "h"], "text": "x", "service": "fifo"})
-        self.assertEqual(refused.exception.code, "bad_request")
         member.send("g", "end")
         self.assertEqual(member.texts("g"), ["end"])
 
@@ -133,9 +127,8 @@ class Services(unittest.TestCase):
         self.assertTrue(all(m["direct"] == (m["text"] != "end") for m in two.raw))
         two.leave("g")
         one.group_view(lambda v: len(v.members) == 2)
-        with self.assertRaises(Refused) as refused:
+        with self.refused("no_such_member"):
             one.request("send", {"group": "g", "text": "gone", "to": to})
-        self.assertEqual(refused.exception.code, "no_such_member")
 
     # ------------------------------------------------------------ stability
 
@@ -227,19 +220,16 @@ class Services(unittest.TestCase):
 
     def test_bounds(self):
         members = self.members("g")
-        with self.assertRaises(Refused) as refused:
+        with self.refused("no_such_group"):
             members[0].request("request", {"group": "nowhere", "text": "x"})
-        self.assertEqual(refused.exception.code, "no_such_group")
         open_requests = [members[0].post("request", {"group": "g", "text": "x", "timeout_ms": 600000}) for _ in range(64)]
-        with self.assertRaises(Refused) as refused:
+        with self.refused("too_many"):
             members[0].request("request", {"group": "g", "text": "x"})
-        self.assertEqual(refused.exception.code, "too_many")
         members[1].wait("all requests", lambda: len(members[1].requests()) == 64)
         large = members[1].post("reply", {"to": members[1].requests()[0]["sender"], "request": members[1].requests()[0]["request"],
                                           "text": "x" * (1 << 18)})
-        with self.assertRaises(Refused) as refused:
+        with self.refused("too_large"):
             members[1].reply(large)
-        self.assertEqual(refused.exception.code, "too_large")
         self.assertEqual(len(open_requests), 64)
 
     def test_vsyncctl_asks(self):

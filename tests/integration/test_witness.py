@@ -4,20 +4,16 @@ import json
 import shutil
 import unittest
 
-from support.client import Refused
-from support.cluster import PORT, Cluster, vsyncctl
+from support.case import ClusterTest
+from support.cluster import PORT, vsyncctl
 from support.waiting import wait_until
 
 
-class Witness(unittest.TestCase):
+class Witness(ClusterTest):
     def setUp(self):
-        self.cluster = self.enterContext(Cluster(2)) if hasattr(self, "enterContext") else self._enter(Cluster(2))
+        self.cluster = self.new_cluster(2)
         self.start_witness(self.cluster.add(3))
         self.wait_witness([1, 2])
-
-    def _enter(self, context):
-        self.addCleanup(context.__exit__, None, None, None)
-        return context.__enter__()
 
     def start_witness(self, daemon):
         peers = [f for node in (1, 2) for f in ("--peer", f"{self.cluster.address(node)}:{PORT}")]
@@ -89,9 +85,8 @@ class Witness(unittest.TestCase):
         client = self.cluster.connect(3)
         for request in (lambda: client.join("g"), lambda: client.send("g", "text"),
                         lambda: client.request("evict", {"member": "n1"})):
-            with self.assertRaises(Refused) as refused:
+            with self.refused("witness"):
                 request()
-            self.assertEqual(refused.exception.code, "witness")
         client.request("watch")
         self.cluster[1].kill()
         client.event("view", lambda view: [m["name"] for m in view["members"]] == ["n2"])

@@ -137,7 +137,11 @@ class Cluster:
         self.daemons = {}
         self._clients = []
         if size:
-            self.found(size)
+            try:
+                self.found(size)
+            except BaseException:  # nobody has it yet who would close it
+                self.close(failed=True)
+                raise
 
     def __enter__(self):
         return self
