@@ -56,8 +56,7 @@ class PlainJson(ClusterTest):
             self.assertEqual([int(json.loads(reader.readline())["id"]) for _ in range(2)], [1, 2])
 
     def test_watch_tells_views(self):
-        watcher = self.cluster.connect(1)
-        watcher.request("watch")
+        watcher = self.cluster.watch(1)
         self.cluster.add(3)
         self.cluster.restart(3, through=1)
         _, view = watcher.event("view", lambda v: len(v["members"]) == 3)

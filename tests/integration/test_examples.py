@@ -67,8 +67,7 @@ class Examples(ClusterTest):
         stores = self.setting(settings=["--max-message", "1MiB", "--client-limit", "4MiB"])  # a mark of 1 MiB
         stores[3].tell("set early 1")
         wait_until("the first write", lambda: stores[3].outcomes())
-        watcher = self.cluster.connect(3)
-        watcher.request("watch")
+        watcher = self.cluster.watch(3)
         stores[3].process.send_signal(signal.SIGSTOP)
         for number in range(400):
             stores[1].tell(f"set {number} {number}" + "x" * 10_000)

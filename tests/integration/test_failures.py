@@ -111,8 +111,7 @@ class UnderLoad(ClusterTest):
         self.together()
 
     def test_quorum_lost_while_others_pause(self):
-        watcher = self.cluster.connect(3)
-        watcher.request("watch")
+        watcher = self.cluster.watch(3)
         rest = [n for n in self.everybody if n != 3]
         for node in rest:
             self.cluster[node].pause()

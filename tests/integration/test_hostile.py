@@ -92,12 +92,10 @@ class Descriptors(unittest.TestCase):
     def test_clients_do_not_take_the_descriptors_that_the_rest_needs(self):
         with Cluster() as cluster:
             daemon = cluster.add(1)
-            command = daemon.command
-            daemon.command = lambda *more: ["prlimit", "--nofile=700:700", "--", *command(*more)]
+            daemon.runner = ["prlimit", "--nofile=700:700", "--"]
             daemon.start("--bootstrap", "--id", 1)
             cluster.wait_view([1])
-            watcher = cluster.connect(1)
-            watcher.request("watch")
+            watcher = cluster.watch(1)
             connections = [socket.socket(socket.AF_UNIX) for _ in range(750)]  # with the backlog none of them ever waits
             for connection in connections:
                 connection.connect(str(daemon.socket))

@@ -89,8 +89,7 @@ class Joining(unittest.TestCase):
 class Leaving(unittest.TestCase):
     def test_a_member(self):
         with Cluster(3) as cluster:
-            watcher = cluster.connect(1)
-            watcher.request("watch")
+            watcher = cluster.watch(1)
             self.assertEqual(cluster[3].leave(), 0)
             cluster.wait_view([1, 2])
             _, view = watcher.event("view", lambda v: len(v.get("members", [])) == 2)
@@ -122,8 +121,7 @@ class Leaving(unittest.TestCase):
 class Evicting(ClusterTest):
     def test_by_name(self):
         with Cluster(3) as cluster:
-            watcher = cluster.connect(1)
-            watcher.request("watch")
+            watcher = cluster.watch(1)
             done = vsyncctl(cluster[1], "evict", "n3")
             self.assertEqual(done.returncode, 0, done.stderr)
             _, view = watcher.event("view", lambda v: any(d["name"] == "n3" for d in v.get("left", [])))

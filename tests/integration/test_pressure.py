@@ -95,8 +95,7 @@ class Pressure(unittest.TestCase):
     def test_gap(self):
         with Cluster(3, settings=SMALL) as cluster:
             clients, deaf, before = self.setting(cluster, GAP, backlog_bytes=MEGABYTE)
-            watcher = cluster.connect(3)
-            watcher.request("watch")
+            watcher = cluster.watch(3)
             Flood(clients[1], "flood")
             for client in clients.values():
                 client.wait_messages("flood", COUNT, timeout=120)
@@ -121,8 +120,7 @@ class Pressure(unittest.TestCase):
     def test_disconnect_at_its_own_mark(self):
         with Cluster(3, settings=SMALL) as cluster:
             clients, deaf, before = self.setting(cluster, 0, backlog_messages=20)
-            watcher = cluster.connect(3)
-            watcher.request("watch")
+            watcher = cluster.watch(3)
             Flood(clients[1], "flood", count=COUNT)
             clients[2].wait_messages("flood", COUNT, timeout=120)
             self.check_memory(cluster, before)
@@ -133,8 +131,7 @@ class Pressure(unittest.TestCase):
     def test_block_holds_the_senders_until_it_reads(self):
         with Cluster(3, settings=SMALL) as cluster:
             clients, deaf, before = self.setting(cluster, BLOCK, backlog_bytes=MEGABYTE, block_ms=600_000)
-            watcher = cluster.connect(2)
-            watcher.request("watch")
+            watcher = cluster.watch(2)
             flood = Flood(clients[1], "flood")
             watcher.event("group_held", lambda e: [h["member"]["name"] for h in e.get("by", [])] == ["deaf"], timeout=120)
 
@@ -170,8 +167,7 @@ class Pressure(unittest.TestCase):
     def test_block_ends_with_its_time_with_the_member_or_with_its_daemon(self):
         with Cluster(3, settings=SMALL) as cluster:
             clients, deaf, _ = self.setting(cluster, BLOCK, backlog_bytes=MEGABYTE, block_ms=300)
-            watcher = cluster.connect(1)
-            watcher.request("watch")
+            watcher = cluster.watch(1)
             held = lambda names: lambda e: [h["member"]["name"] for h in e.get("by", [])] == names
             seen = 0
 

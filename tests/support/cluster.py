@@ -227,6 +227,12 @@ class Cluster:
         self._clients.append(client)
         return client
 
+    def watch(self, node):
+        """A client that is told what happens to the cluster, to every group and to the node's clients."""
+        client = self.connect(node)
+        client.request("watch")
+        return client
+
     def check_event_logs(self):
         """Runs the simulator's checkers over the event logs of all nodes; raises with their report if they object."""
         logs = [str(d.event_log) for d in self.daemons.values() if d.event_log.exists()]
