@@ -1,6 +1,7 @@
 """Durable groups: what was called durable is there after crashes of one, of all, and with a disk lost or damaged (K1 to K3)."""
 
 import base64
+import contextlib
 import os
 import shutil
 import subprocess
@@ -24,16 +25,8 @@ class Member(Client):
         super().__init__(daemon.socket, name)
         self.joining = self.post("join", {"group": group, "member_name": name, "durable": {"disks": DISKS, **durable}})
 
-    def _take(self, now, reply):
-        """Only what such a member looks at."""
-        number = int(reply.pop("id", 0))
-        ((kind, body),) = reply.items()
-        if kind != "event":
-            self._expected.pop(number, None)
-            self._replies[number] = (kind, body)
-            return
-        ((kind, body),) = body.items()
-        self.events.append((now, kind, body))
+    def _take_event(self, now, kind, body):
+        super()._take_event(now, kind, body)
         if kind == "message":
             self.texts.append(body["text"])
             self.indices.append(int(body["index"]))
@@ -53,14 +46,8 @@ class Member(Client):
             threading.Thread(target=self.give, args=(body, "".join(t + "\n" for t in self.texts).encode()), daemon=True).start()
 
     def give(self, asked, state):
-        size = int(asked["piece_size"])
-        for at in range(0, len(state) + 1, size):
-            piece = {"group": self.group, "token": asked["token"], "payload": base64.b64encode(state[at:at + size]).decode(),
-                     "last": at + size > len(state)}
-            try:
-                self.request("state", piece)
-            except Refused:
-                return
+        with contextlib.suppress(Refused):
+            self.give_state(asked, state)
 
     def restored(self):
         """Waits until it has its state; returns the index from which it goes on."""

@@ -54,28 +54,6 @@ class Services(ClusterTest):
         """This member as the group's views name it."""
         return next(vars(m) for m in member.lives[-1].view.members if m.name == member.name)
 
-    # ------------------------------------------------------------ open groups, sends into a view
-
-    def test_anybody_may_send_totals_to_a_group(self):
-        members = self.members("g")
-        stranger = self.member(2)
-        self.assertEqual(stranger.send("g", "from outside")["outcome"], "delivered")
-        for member in members:
-            member.wait_messages("g", 1)
-        with self.refused("not_member"):
-            stranger.send("g", "from outside", "fifo")
-        with self.refused("no_such_group"):
-            stranger.send("nowhere", "lost")
-
-    def test_a_send_into_a_view_does_not_move_to_the_next(self):
-        one, two, _ = self.members("g", total_only=True)
-        token = one.lives[-1].view.token
-        self.assertEqual(one.send("g", "now", in_view=token)["outcome"], "delivered")
-        two.leave("g")
-        one.group_view(lambda v: len(v.members) == 2)
-        with self.refused("wrong_view"):
-            one.send("g", "late", in_view=token)
-
     # ------------------------------------------------------------ several groups
 
     def test_one_message_to_several_groups_has_one_place(self):

@@ -39,15 +39,7 @@ class Replica:
                                                           + [None] * number)[number - 1])
 
     def give(self, asked, state, piece=None):
-        """Sends the state in pieces, each when the one before was taken."""
-        data = "".join(text + "\n" for text in state).encode()
-        size = piece or int(asked["piece_size"])
-        for at in range(0, len(data) + 1, size):
-            self.give_piece(asked, data[at:at + size], last=at + size > len(data))
-
-    def give_piece(self, asked, data, last=False, **more):
-        self.client.request("state", {"group": self.group, "token": asked["token"],
-                                      "payload": base64.b64encode(data).decode(), "last": last, **more})
+        self.client.give_state(asked, "".join(text + "\n" for text in state).encode(), piece)
 
 
 class State(ClusterTest):
@@ -103,7 +95,7 @@ class State(ClusterTest):
         second.client.wait_messages(self.group, 1)
         third = self.replica(3, "third")
         asked = first.asked(2)
-        first.give_piece(asked, b"of a transfer that")
+        first.client.give_piece(asked, b"of a transfer that")
         third.client.wait("first piece", third.pieces)
         first.client.close()
         taken_over = second.asked()
@@ -121,13 +113,13 @@ class State(ClusterTest):
         first.give(first.asked(), [])
         second.arrived()
         third = self.replica(3, "third")
-        first.give_piece(first.asked(2), b"", refuse=True)
+        first.client.give_piece(first.asked(2), b"", refuse=True)
         second.give(second.asked(), ["from the second"])
         self.assertEqual(third.arrived(), (False, ["from the second"]))
 
     def test_a_joiner_is_told_when_all_refuse(self):
         first, second = self.replica(1, "first"), self.replica(2, "second")
-        first.give_piece(first.asked(), b"", refuse=True)
+        first.client.give_piece(first.asked(), b"", refuse=True)
         _, why = second.client.event("excluded")
         self.assertEqual(why["group"], self.group)
         first.client.group_view(lambda v: v.group == self.group and [m.name for m, _ in v.left] == ["second"])
@@ -138,11 +130,11 @@ class State(ClusterTest):
     def test_the_donor_learns_that_the_joiner_is_gone(self):
         first, second = self.replica(1, "first"), self.replica(2, "second")
         asked = first.asked()
-        first.give_piece(asked, b"some")
+        first.client.give_piece(asked, b"some")
         second.client.close()
         first.client.group_view(lambda v: v.group == self.group and [m.name for m, _ in v.left] == ["second"])
         with self.refused("no_transfer"):
-            first.give_piece(asked, b"more")
+            first.client.give_piece(asked, b"more")
 
     def test_many_join_at_once_and_share_transfers(self):
         first = self.replica(1, "first")
@@ -181,7 +173,7 @@ class State(ClusterTest):
         cases = [("too_large", b"x" * (int(asked["piece_size"]) + 1)), ("bad_request", b"")]
         for code, data in cases:
             with self.subTest(code), self.refused(code):
-                first.give_piece(asked, data)
+                first.client.give_piece(asked, data)
 
     def test_a_gibibyte_takes_little_memory(self):
         size = 1 << 30

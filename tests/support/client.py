@@ -1,5 +1,6 @@
 """A client of the control socket in plain JSON lines: what any language can do without a library."""
 
+import base64
 import json
 import socket
 import threading
@@ -110,6 +111,16 @@ class Client:
         """Multicasts and waits; returns {"outcome": …, "view": …, "position": …}."""
         body = self.reply(self.post_text(group, text, service, in_view), timeout)
         return {"outcome": body["outcome"], "view": int(body.get("view", 0)), "position": int(body.get("position", 0))}
+
+    def give_state(self, asked, data, size=None):
+        """Answers a state_request, in pieces of that size: each when the one before was taken."""
+        size = size or int(asked["piece_size"])
+        for at in range(0, len(data) + 1, size):
+            self.give_piece(asked, data[at:at + size], last=at + size > len(data))
+
+    def give_piece(self, asked, data, last=False, **more):
+        self.request("state", {"group": asked["group"], "token": asked["token"], "payload": base64.b64encode(data).decode(),
+                               "last": last, **more})
 
     # ------------------------------------------------------------ waiting
 
