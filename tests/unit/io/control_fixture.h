@@ -37,6 +37,22 @@ inline pb::Request join(std::uint64_t id, const std::string& group) {
   return made;
 }
 
+inline pb::Request batch(std::uint64_t id, const std::string& group, std::initializer_list<std::string_view> messages) {
+  auto made = request(id);
+  made.mutable_send_batch()->set_group(group);
+  made.mutable_send_batch()->set_count(static_cast<std::uint32_t>(messages.size()));
+  made.mutable_send_batch()->set_body(body_of(messages));
+  return made;
+}
+
+/// What the client wrote before is taken when its status is answered, which nothing else may precede.
+inline void wait_taken(RawClient& client) {
+  auto status = request(1000);
+  status.mutable_status();
+  client.frame(status);
+  REQUIRE(client.read_frame()->has_status());
+}
+
 /// Joins and reads the view and the reply.
 inline void join(RawClient& client, const std::string& group) {
   client.frame(join(1, group));

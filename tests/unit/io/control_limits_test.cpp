@@ -166,13 +166,7 @@ TEST_CASE("large frames share their room: the next is read when the memory of th
   for (auto* client : {&first, &second, &third}) {
     join(*client, client == &first ? "a" : client == &second ? "b" : "c");
   }
-  const auto large = [](const std::string& group) {
-    auto made = request(7);
-    made.mutable_send_batch()->set_group(group);
-    made.mutable_send_batch()->set_count(1);
-    made.mutable_send_batch()->set_body(body_of({std::string(std::size_t{2} << 20U, 'x')}));
-    return made;
-  };
+  const auto large = [](const std::string& group) { return batch(7, group, {std::string(std::size_t{2} << 20U, 'x')}); };
   const auto sends = [&] { return daemon.run([](FakeDaemon& fake) { return fake.sends.size(); }); };
   const auto one_came = [&] {
     for (int i = 0; i < 100'000 && sends() == 0; ++i) {
@@ -317,11 +311,7 @@ TEST_CASE("messages up to the limit pass and larger ones are refused") {
   RawClient client(dir.file("s"));
   join(client, "g");
   for (const std::size_t size : {std::size_t{100000}, std::size_t{100001}}) {
-    auto batch = request(size);
-    batch.mutable_send_batch()->set_group("g");
-    batch.mutable_send_batch()->set_count(1);
-    batch.mutable_send_batch()->set_body(body_of({std::string(size, 'x')}));
-    client.frame(batch);
+    client.frame(batch(size, "g", {std::string(size, 'x')}));
     auto reply = client.read_frame().value();
     if (size == 100000) {
       CHECK(reply.event().message_batch().body().size() == size + 4);

@@ -256,11 +256,7 @@ TEST_CASE("credit: who asks is told what may be sent, and is not read beyond it"
   join(client, "g");
   daemon.run([](FakeDaemon& fake) { fake.hold_sends = true; });
   for (std::uint64_t id = 10; id < 20; ++id) {
-    auto send = request(id);
-    send.mutable_send_batch()->set_group("g");
-    send.mutable_send_batch()->set_count(1);
-    send.mutable_send_batch()->set_body(body_of({std::string(20'000 - 4, 'x')}));
-    client.frame(send);
+    client.frame(batch(id, "g", {std::string(20'000 - 4, 'x')}));
   }
   for (const std::uint64_t left : {60'000U, 40'000U, 20'000U, 0U}) {
     CHECK(client.read_frame()->event().credit().bytes() == left);

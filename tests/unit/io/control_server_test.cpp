@@ -125,12 +125,9 @@ TEST_CASE("members get their group's views and messages, each in its own encodin
   CHECK_THAT(json.read_line().value(), StartsWith(R"({"id":1,"join":{"view":)"));
   CHECK(binary.read_frame()->event().group_view().members_size() == 2);
 
-  auto batch = request(10);
-  batch.mutable_send_batch()->set_group("g");
-  batch.mutable_send_batch()->set_count(2);
-  batch.mutable_send_batch()->set_text(true);
-  batch.mutable_send_batch()->set_body(body_of({"one", "tw\xc3\xb6"}));
-  binary.frame(batch);
+  auto texts = batch(10, "g", {"one", "tw\xc3\xb6"});
+  texts.mutable_send_batch()->set_text(true);
+  binary.frame(texts);
 
   const auto event = binary.read_frame()->event().message_batch();
   CHECK(event.group() == "g");
@@ -160,8 +157,8 @@ TEST_CASE("members get their group's views and messages, each in its own encodin
   }
   SECTION("a client that is gone is removed, and the core hears of it") {
     json.end_of_input();  // a member that only stops sending stays
-    batch.set_id(20);
-    binary.frame(batch);
+    texts.set_id(20);
+    binary.frame(texts);
     CHECK_THAT(json.read_until("tw\xc3\xb6"), Contains(R"("text")"));
   }
 }
@@ -234,16 +231,9 @@ TEST_CASE("one outcome may be that of several requests, or of a part of one") {
   RawClient client(fixture.path);
   join(client, "g");
   for (const std::uint64_t id : {10U, 20U}) {
-    auto batch = request(id);
-    batch.mutable_send_batch()->set_group("g");
-    batch.mutable_send_batch()->set_count(3);
-    batch.mutable_send_batch()->set_body(body_of({"a", "b", "c"}));
-    client.frame(batch);
+    client.frame(batch(id, "g", {"a", "b", "c"}));
   }
-  auto status = request(30);
-  status.mutable_status();
-  client.frame(status);
-  REQUIRE(client.read_frame()->has_status());
+  wait_taken(client);
   fixture.daemon.run([](FakeDaemon& daemon) {
     const auto first = daemon.sends.at(0).request;
     daemon.server->apply(core::SendOutcome{1, first, 2, core::Outcome::delivered, 5, 7, {}});
@@ -259,8 +249,7 @@ TEST_CASE("one outcome may be that of several requests, or of a part of one") {
     CHECK(reply.send_batch().count() == part.count);
     CHECK(reply.send_batch().position() == part.position);
   }
-  client.frame(status);
-  CHECK(client.read_frame()->has_status());
+  wait_taken(client);
 }
 
 TEST_CASE("a large message as JSON") {
@@ -279,19 +268,11 @@ TEST_CASE("an exclusion leaves no client guessing and no connection closed") {
   fixture.daemon.run([](FakeDaemon& daemon) { daemon.hold_sends = true; });
   RawClient client(fixture.path);
   join(client, "g");
-  auto batch = request(10);
-  batch.mutable_send_batch()->set_group("g");
-  batch.mutable_send_batch()->set_count(3);
-  batch.mutable_send_batch()->set_body(body_of({"a", "b", "c"}));
-  client.frame(batch);
-  auto status = request(11);
-  status.mutable_status();
-  client.frame(status);
-  REQUIRE(client.read_frame()->has_status());  // the batch is in
+  client.frame(batch(10, "g", {"a", "b", "c"}));
+  wait_taken(client);
   fixture.daemon.run([](FakeDaemon& daemon) { daemon.hold_joins = true; });
   client.frame(join(12, "h"));
-  client.frame(status);
-  REQUIRE(client.read_frame()->has_status());
+  wait_taken(client);
   fixture.daemon.run([](FakeDaemon& daemon) {
     daemon.exclude("too slow");
     daemon.hold_sends = daemon.hold_joins = false;
@@ -325,15 +306,8 @@ TEST_CASE("a client with a session learns what an exclusion left open, when the 
   CHECK(opened.forgotten() == 1);
   REQUIRE(opened.delivered_size() == 1);
   CHECK(opened.delivered(0).last() == 4);
-  auto batch = request(10);
-  batch.mutable_send_batch()->set_group("g");
-  batch.mutable_send_batch()->set_count(3);
-  batch.mutable_send_batch()->set_body(body_of({"a", "b", "c"}));
-  client.frame(batch);
-  auto status = request(20);
-  status.mutable_status();
-  client.frame(status);
-  REQUIRE(client.read_frame()->has_status());  // the batch is in
+  client.frame(batch(10, "g", {"a", "b", "c"}));
+  wait_taken(client);
   fixture.daemon.run([](FakeDaemon& daemon) {
     CHECK(daemon.sends.back().number == 10);
     daemon.exclude("too slow");

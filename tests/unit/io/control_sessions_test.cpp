@@ -30,10 +30,7 @@ struct Story {
     auto made = request(id);
     made.mutable_send()->set_group("g");
     client.frame(made);
-    auto status = request(20);
-    status.mutable_status();
-    client.frame(status);
-    REQUIRE(client.read_frame()->has_status());  // the send is in
+    wait_taken(client);
   }
 };
 
@@ -114,10 +111,7 @@ TEST_CASE("of two sessions that are asked for at once the connection has the one
   RawClient client(fixture.path);
   client.frame(session_request(1, 77));
   client.frame(session_request(2, 78));
-  auto status = request(20);
-  status.mutable_status();
-  client.frame(status);
-  REQUIRE(client.read_frame()->has_status());
+  wait_taken(client);
   fixture.daemon.run([](FakeDaemon& daemon) {
     REQUIRE(daemon.sessions.size() == 2);
     daemon.server->apply(core::RequestRefused{1, daemon.sessions[1].request, "bad_request", "a connection has one session"});

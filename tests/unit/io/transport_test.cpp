@@ -106,6 +106,21 @@ void want_each_other(Daemon& a, Daemon& b) {
   b.transport.want({a.member()}, false);
 }
 
+/// Two daemons of one network, started.
+struct Pair {
+  Pair() {
+    a.start();
+    b.start();
+  }
+  void link() {
+    a.transport.want({b.member()}, false);
+    REQUIRE(run_until(io, [&] { return a.linked(b) && b.linked(a); }));
+  }
+  asio::io_context io;
+  Daemon a{io, 1};
+  Daemon b{io, 2};
+};
+
 core::RunPtr run_of(core::Seq first, std::string body) {
   core::Run run;
   run.first = first;
@@ -180,14 +195,8 @@ TEST_CASE("a mesh of five settles on one link per pair") {
   CHECK(std::ranges::all_of(daemons, [](auto& d) { return d->closed == 0; }));
 }
 
-TEST_CASE("large frames arrive whole and in order, control frames go first") {
-  asio::io_context io;
-  Daemon a(io, 1);
-  Daemon b(io, 2);
-  a.start();
-  b.start();
-  a.transport.want({b.member()}, false);
-  REQUIRE(run_until(io, [&] { return a.linked(b) && b.linked(a); }));
+TEST_CASE_METHOD(Pair, "large frames arrive whole and in order, control frames go first") {
+  link();
 
   Rng rng(5);
   const core::Seq count = 300;
@@ -215,12 +224,7 @@ TEST_CASE("large frames arrive whole and in order, control frames go first") {
   }
 }
 
-TEST_CASE("a reset link is dialled again at once") {
-  asio::io_context io;
-  Daemon a(io, 1);
-  Daemon b(io, 2);
-  a.start();
-  b.start();
+TEST_CASE_METHOD(Pair, "a reset link is dialled again at once") {
   want_each_other(a, b);
   for (int round = 1; round <= 5; ++round) {
     REQUIRE(run_until(io, [&] { return a.opened == round && b.opened == round; }));
@@ -276,14 +280,8 @@ TEST_CASE("a member at whose address another node answers is looked for until it
   REQUIRE(run_until(io, [&] { return a.linked(back); }));
 }
 
-TEST_CASE("goodbye is told apart from a crash") {
-  asio::io_context io;
-  Daemon a(io, 1);
-  Daemon b(io, 2);
-  a.start();
-  b.start();
-  a.transport.want({b.member()}, false);
-  REQUIRE(run_until(io, [&] { return a.linked(b) && b.linked(a); }));
+TEST_CASE_METHOD(Pair, "goodbye is told apart from a crash") {
+  link();
   a.send(b, core::Leave{3});
   a.transport.stop("leaving");
   REQUIRE(run_until(io, [&] { return b.closed == 1; }));
@@ -483,12 +481,7 @@ TEST_CASE("a peer that reads nothing is reset when its queue is full") {
   CHECK(a.closed == 1);
 }
 
-TEST_CASE("heartbeats travel as datagrams") {
-  asio::io_context io;
-  Daemon a(io, 1);
-  Daemon b(io, 2);
-  a.start();
-  b.start();
+TEST_CASE_METHOD(Pair, "heartbeats travel as datagrams") {
   core::Heartbeat beat;
   beat.pid = a.me.pid;
   beat.counter = 42;
@@ -516,12 +509,7 @@ TEST_CASE("addresses that cannot be used are told") {
   CHECK(fails({"192.0.2.1", 0}, 0).find("192.0.2.1") != std::string::npos);
 }
 
-TEST_CASE("outgoing connections come from the address that is listened on") {
-  asio::io_context io;
-  Daemon a(io, 1);
-  Daemon b(io, 2);
-  a.start();
-  b.start();
+TEST_CASE_METHOD(Pair, "outgoing connections come from the address that is listened on") {
   asio::ip::tcp::acceptor acceptor(io, {asio::ip::make_address("127.0.0.1"), 0});
   b.transport.want({{core::Pid{7, 1, 0}, 0, "x", {"127.0.0.1", acceptor.local_endpoint().port(), 0}}}, false);
   std::optional<asio::ip::address> from;
