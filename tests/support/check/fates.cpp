@@ -131,16 +131,16 @@ std::map<std::uint64_t, Pid> receivers(const History& history) {
   return found;
 }
 
-/// The binding of a client's message; of a large one, that of its last fragment.
-const trace::Send* binding(const History& history, const Resolved& resolved) {
-  const trace::Send* found = nullptr;
-  const auto process = history.processes().find(resolved.pid);
-  if (process != history.processes().end()) {
-    for (const auto* record : process->second.records) {
+using Bindings = std::map<std::pair<Pid, RequestKey>, const trace::Send*>;
+
+/// The bindings of clients' messages; of a large one, that of its last fragment.
+Bindings bindings(const History& history) {
+  Bindings found;
+  for (const auto& [pid, process] : history.processes()) {
+    for (const auto* record : process.records) {
       const auto* send = get<trace::Send>(*record);
-      if (send != nullptr && send->client == resolved.client && send->kind == RunKind::data &&
-          send->request == resolved.request) {
-        found = send;
+      if (send != nullptr && send->kind == RunKind::data) {
+        found[{pid, {send->client, send->request}}] = send;
       }
     }
   }
@@ -151,6 +151,7 @@ const trace::Send* binding(const History& history, const Resolved& resolved) {
 
 void sessions(const History& history, Report& report) {
   const auto received = receivers(history);
+  const auto bound = bindings(history);
   const bool all_failed =
       std::any_of(history.views().begin(), history.views().end(), [](const auto& entry) { return entry.second.front()->cold; });
   for (const auto& [pid, process] : history.processes()) {
@@ -162,7 +163,8 @@ void sessions(const History& history, Report& report) {
       const auto who = "client " + std::to_string(resolved->client) + " of " + to_string(resolved->pid) + ", send " +
                        std::to_string(resolved->request);
       const auto receiver = received.find(resolved->id);
-      const auto* send = binding(history, *resolved);
+      const auto binding = bound.find({resolved->pid, {resolved->client, resolved->request}});
+      const auto* send = binding == bound.end() ? nullptr : binding->second;
       if (resolved->outcome == Outcome::unknown && !all_failed) {
         report.violation("C6 sessions", who + ": its outcome is not known any more");
       } else if (resolved->outcome == Outcome::not_delivered && receiver != received.end()) {
