@@ -40,8 +40,9 @@ void die_visibly() {
   }
 }
 
-/// For all but clients: links, strangers, dials, clients that are turned away, logs, and the state.
-constexpr rlim_t kOwnDescriptors = 640;
+/// For all but clients: links, strangers, dials, clients that are turned away, logs, the state, and three for each database of
+/// a durable group that is open (durable::SqliteStore::kOpen).
+constexpr rlim_t kOwnDescriptors = 640 + 3 * 64;
 constexpr rlim_t kFewestClients = 16;
 
 /// Clients must not take the descriptors that the rest needs: a state that cannot be written ends the daemon.

@@ -143,7 +143,7 @@ Result<void> Database::prepare(const std::string& group) {
   }
   if (*known) {
     const auto name = this->group();
-    return name && *name == group ? execute("DELETE FROM checkpoint WHERE made=1") : fail("it is of another group");
+    return name && *name == group ? Result<void>{} : fail("it is of another group");
   }
   if (auto done = Statement(*this, "INSERT INTO meta VALUES('format',?)").bind(kFormat).run(); !done) {
     return done;
@@ -326,6 +326,10 @@ Result<void> Database::rollback() {
   }
   open_ = false;
   return execute("ROLLBACK");
+}
+
+Result<void> Database::drop_made() {
+  return execute("DELETE FROM checkpoint WHERE made=1");
 }
 
 Result<void> Database::replace_checkpoint(const CheckpointPiece& last) {

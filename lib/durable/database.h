@@ -32,9 +32,9 @@ class Database {
   Database& operator=(const Database&) = delete;
   ~Database();
 
-  /// Reads everything, so that nothing is offered that is not there. An error: it is damaged, or
+  /// Reads everything, so that nothing is offered that is not there. An error: it is damaged, unless it is unusable().
   Result<Contents> check();
-  /// the last error was none of the database but of the disk or the system.
+  /// The last error was none of the database but of the disk or the system.
   [[nodiscard]] bool unusable() const;
   Result<std::string> group();
   /// As check() finds it, in a moment: nothing is checked.
@@ -46,9 +46,12 @@ class Database {
   Result<void> sync();   ///< ends it, unless it is staged
   Result<void> append(const Messages& messages);
   Result<void> stage(bool wipe);
+  [[nodiscard]] bool staged() const { return staged_; }
   Result<void> put(const CheckpointPiece& piece, bool made);
   Result<void> commit(const KeptHistory& kept);
   Result<void> rollback();
+  /// Whose giver is gone.
+  Result<void> drop_made();
   Result<void> replace_checkpoint(const CheckpointPiece& last);
   Result<std::vector<HistoryPosition>> common(const std::vector<HistoryPosition>& positions);
   Result<Chunk> read(const Cursor& from, std::uint64_t end, std::size_t size);

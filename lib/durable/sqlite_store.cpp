@@ -97,8 +97,8 @@ void SqliteStore::run() {
 }
 
 Result<void> SqliteStore::sync() {
-  for (auto& [group, database] : databases_) {
-    if (auto done = database->sync(); !done) {
+  for (auto& [group, open] : databases_) {
+    if (auto done = open.database->sync(); !done) {
       return done;
     }
   }
@@ -108,10 +108,10 @@ Result<void> SqliteStore::sync() {
 void SqliteStore::write(const std::string& group, std::function<Result<void>(Database&)> change, Done done) {
   enqueue([this, group, change = std::move(change), done = std::move(done)]() -> std::function<void()> {
     if (failed_.empty()) {
-      auto& database = *databases_.at(group);
-      auto changed = database.begin();
-      changed = changed ? change(database) : changed;
-      failed_ = changed ? "" : changed.error().message;
+      auto found = database(group);
+      auto changed = found ? (*found)->begin() : tl::unexpected(found.error());
+      changed = changed ? change(**found) : changed;
+      failed_ = changed ? failed_ : changed.error().message;
     }
     if (!done) {
       return nullptr;
@@ -124,29 +124,81 @@ void SqliteStore::write(const std::string& group, std::function<Result<void>(Dat
 
 // ---------------------------------------------------------------- opening
 
+std::string SqliteStore::path_of(const std::string& group) const {
+  return directory_ + "/" + file_name(group);
+}
+
+/// Closes who was not used for the longest time.
+void SqliteStore::make_room() {
+  while (databases_.size() >= kOpen) {
+    auto oldest = databases_.end();
+    for (auto it = databases_.begin(); it != databases_.end(); ++it) {
+      const bool older = oldest == databases_.end() || it->second.used < oldest->second.used;
+      oldest = older && !it->second.database->staged() ? it : oldest;
+    }
+    if (oldest == databases_.end()) {
+      return;
+    }
+    close(oldest);
+  }
+}
+
+/// It is synced alone then, ahead of the others.
+void SqliteStore::close(std::map<std::string, Open>::iterator open) {
+  if (auto synced = open->second.database->sync(); !synced) {
+    failed_ = synced.error().message;
+  }
+  databases_.erase(open);
+}
+
+/// Opens or makes it, unless it is open.
+Result<Database*> SqliteStore::database(const std::string& group) {
+  auto found = databases_.find(group);
+  if (found == databases_.end()) {
+    make_room();
+    bool damaged = false;
+    auto opened = Database::open(path_of(group), group, damaged);
+    auto durable = opened ? make_durable(directory_) : tl::unexpected(opened.error());
+    if (!durable) {
+      return tl::unexpected(durable.error());
+    }
+    found = databases_.emplace(group, Open{std::move(*opened)}).first;
+  }
+  found->second.used = ++uses_;
+  return found->second.database.get();
+}
+
+Result<Contents> SqliteStore::open_checked(const std::string& group, bool& damaged) {
+  if (const auto known = databases_.find(group); known != databases_.end()) {
+    close(known);
+  }
+  make_room();
+  auto opened = Database::open(path_of(group), group, damaged);
+  auto contents = opened ? (*opened)->check() : Result<Contents>(tl::unexpected(opened.error()));
+  damaged = opened ? !contents && !(*opened)->unusable() : damaged;
+  auto dropped = contents ? (*opened)->drop_made() : Result<void>{};
+  if (!contents || !dropped) {
+    return tl::unexpected(!contents ? contents.error() : dropped.error());
+  }
+  databases_[group] = {std::move(*opened), ++uses_};
+  return contents;
+}
+
 void SqliteStore::open(const std::string& group, std::function<void(Result<Contents>)> done) {
   enqueue([this, group, done = std::move(done)]() -> std::function<void()> {
     std::error_code error;
     std::filesystem::create_directories(directory_, error);
-    const auto path = directory_ + "/" + file_name(group);
+    const auto path = path_of(group);
     Result<Contents> contents = Contents{};
-    std::string damage;
-    for (int attempt = 0; attempt < 2; ++attempt) {
+    if (std::filesystem::exists(path, error) || error) {
       bool damaged = false;
-      auto database = Database::open(path, group, damaged);
-      contents = database ? (*database)->check() : Result<Contents>(tl::unexpected(database.error()));
-      damaged = database ? !contents && !(*database)->unusable() : damaged;
-      if (contents) {
-        databases_[group] = std::move(*database);
-        contents->damage = damage;
-        break;
+      contents = open_checked(group, damaged);
+      if (damaged) {
+        set_aside(path);
+        const auto why = contents.error().message;
+        contents = Contents{};
+        contents->damage = why;
       }
-      if (!damaged) {
-        break;
-      }
-      damage = contents.error().message;
-      database = fail("");  // closed before it is moved
-      set_aside(path);
     }
     if (auto durable = make_durable(directory_); contents && !durable) {
       contents = tl::unexpected(durable.error());
@@ -163,7 +215,7 @@ void SqliteStore::kept(const std::string& group, std::function<void(Result<Conte
 }
 
 Result<Contents> SqliteStore::kept_now(const std::string& group) {
-  const auto path = directory_ + "/" + file_name(group);
+  const auto path = path_of(group);
   const auto found = databases_.find(group);
   std::unique_ptr<Database> looked_at;
   if (found == databases_.end()) {
@@ -178,7 +230,7 @@ Result<Contents> SqliteStore::kept_now(const std::string& group) {
     }
     looked_at = std::move(*database);
   }
-  auto& database = looked_at ? *looked_at : *found->second;
+  auto& database = looked_at ? *looked_at : *found->second.database;
   auto kept = database.kept();
   if (kept || database.unusable()) {
     return kept.map([](KeptHistory& history) { return Contents{std::move(history), {}, 0, 0, {}}; });
@@ -189,9 +241,9 @@ Result<Contents> SqliteStore::kept_now(const std::string& group) {
 void SqliteStore::verify(const std::string& group, std::function<void(Result<Contents>)> done) {
   enqueue([this, group, done = std::move(done)]() -> std::function<void()> {
     const auto found = databases_.find(group);
-    auto contents = found != databases_.end() ? found->second->check() : Result<Contents>(Contents{});
+    auto contents = found != databases_.end() ? found->second.database->check() : Result<Contents>(Contents{});
     if (found == databases_.end()) {
-      auto database = Database::look(directory_ + "/" + file_name(group));
+      auto database = Database::look(path_of(group));
       contents = database ? (*database)->check() : tl::unexpected(database.error());
     }
     return [this, done, contents] { asio::post(executor_, [done, contents] { done(contents); }); };
@@ -262,7 +314,8 @@ void SqliteStore::checkpoint(const std::string& group, CheckpointPiece piece, Do
 void SqliteStore::common(const std::string& group, std::vector<HistoryPosition> positions,
                          std::function<void(Result<std::vector<HistoryPosition>>)> done) {
   enqueue([this, group, positions = std::move(positions), done = std::move(done)]() -> std::function<void()> {
-    auto found = databases_.at(group)->common(positions);
+    auto opened = database(group);
+    auto found = opened ? (*opened)->common(positions) : tl::unexpected(opened.error());
     return [this, done, found] { asio::post(executor_, [done, found] { done(found); }); };
   });
 }
@@ -270,7 +323,8 @@ void SqliteStore::common(const std::string& group, std::vector<HistoryPosition> 
 void SqliteStore::read(const std::string& group, const Cursor& from, std::uint64_t end, std::size_t size,
                        std::function<void(Result<Chunk>)> done) {
   enqueue([this, group, from, end, size, done = std::move(done)]() -> std::function<void()> {
-    auto chunk = databases_.at(group)->read(from, end, size);
+    auto opened = database(group);
+    auto chunk = opened ? (*opened)->read(from, end, size) : tl::unexpected(opened.error());
     return [this, done, chunk] { asio::post(executor_, [done, chunk] { done(chunk); }); };
   });
 }

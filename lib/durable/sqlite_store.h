@@ -22,7 +22,10 @@ class Database;
 /// one: one transaction for all of it.
 class SqliteStore final : public Store {
  public:
-  /// `directory` is made when the first group is opened.
+  /// Databases that are open at once, each with three descriptors; but those with something staged stay open.
+  static constexpr std::size_t kOpen = 64;
+
+  /// `directory` is made when the first group is opened, the file of a group with the first that is written.
   SqliteStore(std::string directory, asio::any_io_executor executor);
   /// Does what was asked for; completions that are posted already still come.
   ~SqliteStore() override;
@@ -56,8 +59,18 @@ class SqliteStore final : public Store {
   /// One operation. It returns what is to be posted when all is on disk.
   using Operation = std::function<std::function<void()>()>;
 
+  struct Open {
+    std::unique_ptr<Database> database;
+    std::uint64_t used = 0;  ///< when: the larger, the later
+  };
+
   [[nodiscard]] static Stored look(const std::string& path);
-  Result<Contents> kept_now(const std::string& group);
+  [[nodiscard]] std::string path_of(const std::string& group) const;
+  [[nodiscard]] Result<Contents> open_checked(const std::string& group, bool& damaged);
+  [[nodiscard]] Result<Contents> kept_now(const std::string& group);
+  [[nodiscard]] Result<Database*> database(const std::string& group);
+  void make_room();
+  void close(std::map<std::string, Open>::iterator open);
   void enqueue(Operation operation);
   void write(const std::string& group, std::function<Result<void>(Database&)> change, Done done);
   void run();
@@ -67,7 +80,8 @@ class SqliteStore final : public Store {
   asio::any_io_executor executor_;
 
   // of the worker alone
-  std::map<std::string, std::unique_ptr<Database>> databases_;
+  std::map<std::string, Open> databases_;
+  std::uint64_t uses_ = 0;
   std::string failed_;  ///< nothing is written any more
 
   std::mutex mutex_;  ///< guards the next two

@@ -66,6 +66,9 @@ class Disk {
   Result<Contents> open() {
     return ask<Contents>([this](auto done) { store->open("g", done); });
   }
+  Result<Contents> kept() {
+    return ask<Contents>([this](auto done) { store->kept("g", done); });
+  }
   Result<Contents> verify() {
     return ask<Contents>([this](auto done) { store->verify("g", done); });
   }
@@ -82,11 +85,11 @@ class Disk {
     return ask<void>([&](auto done) { store->checkpoint("g", last, done); });
   }
   /// Everything that is there: of the checkpoint its bytes, of the messages era.index.
-  std::string all() {
+  std::string all(const std::string& group = "g") {
     std::string found;
     Cursor cursor;
     for (bool end = false; !end;) {
-      auto chunk = ask<Chunk>([&](auto done) { store->read("g", cursor, 1000, 1, done); });
+      auto chunk = ask<Chunk>([&](auto done) { store->read(group, cursor, 1000, 1, done); });
       REQUIRE(chunk);
       PartReader parts;
       parts.add(chunk->parts);
@@ -119,6 +122,15 @@ class Disk {
       if (entry.path().extension() == extension) {
         found.push_back(entry.path());
       }
+    }
+    return found;
+  }
+  /// Of this process, for what is in the directory.
+  [[nodiscard]] std::size_t descriptors() const {
+    std::size_t found = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;  // the one that reads this directory
+      found += std::filesystem::read_symlink(entry, gone).string().starts_with(path.string()) ? 1U : 0U;
     }
     return found;
   }

@@ -75,6 +75,63 @@ TEST_CASE("a tail that is not of the group's history is cut off") {
   CHECK(*common == std::vector<HistoryPosition>{{5, 3}, {9, 4}});
 }
 
+TEST_CASE("a store has few databases open, however many groups it has") {
+  constexpr std::size_t kGroups = 3 * SqliteStore::kOpen;
+  Disk disk;
+  const auto name = [](std::size_t i) { return "g" + std::to_string(i); };
+  const auto open = [&](std::size_t i) { return disk.ask<Contents>([&](auto done) { disk.store->open(name(i), done); }); };
+  std::size_t done = 0;
+  const auto count = [&](const Result<void>& result) { done += result ? 1U : 0U; };
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    REQUIRE(open(i));
+    disk.store->stage(name(i), true);
+    disk.store->commit(name(i), history(5, 0), count);
+  }
+  for (std::uint64_t index = 1; index <= 2; ++index) {
+    for (std::size_t i = 0; i < kGroups; ++i) {
+      disk.store->append(name(i), message(5, index, name(i)), count);
+      disk.store->checkpoint(name(i), {{5, 1}, index - 1, index == 2, Slice::copy_of(index == 1 ? "[" : "1]")}, count);
+    }
+  }
+  REQUIRE(io::run_until(disk.io, [&] { return done == 5 * kGroups; }));
+  CHECK(disk.descriptors() <= 3 * SqliteStore::kOpen);
+  for (const bool restarted : {false, true}) {
+    for (std::size_t i = 0; i < kGroups; ++i) {
+      const auto contents = restarted ? open(i) : disk.ask<Contents>([&](auto told) { disk.store->verify(name(i), told); });
+      REQUIRE(contents);
+      CHECK(contents->kept == history(5, 2));
+      CHECK(contents->checkpoint == HistoryPosition{5, 1});
+      CHECK(contents->checkpoint_bytes == 3);
+      CHECK(disk.all(name(i)) == "[1] 5.2");
+    }
+    disk.restart();
+  }
+}
+
+TEST_CASE("what is staged stays so while other databases are opened") {
+  Disk disk;
+  disk.fill();
+  disk.store->stage("g", true);
+  disk.store->put("g", message(9, 1, "x"));
+  for (std::size_t i = 0; i < 2 * SqliteStore::kOpen; ++i) {
+    const auto name = "g" + std::to_string(i);
+    disk.store->stage(name, true);
+    REQUIRE(disk.ask<void>([&](auto done) { disk.store->commit(name, history(5, 0), done); }));
+  }
+  REQUIRE(disk.commit(history(9, 1)));
+  CHECK(disk.all() == " 9.1");
+}
+
+TEST_CASE("a group that nothing is written of leaves no file") {
+  Disk disk;
+  REQUIRE(disk.open());
+  CHECK(disk.files(".db").empty());
+  disk.restart();
+  CHECK(disk.open()->kept.blank());
+  disk.fill();
+  CHECK(disk.files(".db").size() == 1);
+}
+
 TEST_CASE("verify notices what is damaged or missing, and the next start sets it aside") {
   const auto [sql, why] = GENERATE(table<std::string, std::string>({
       {"UPDATE log SET part=zeroblob(length(part)) WHERE last=5", "checksum"},
@@ -139,15 +196,14 @@ TEST_CASE("what is on the disk is listed without opening it, and nothing is chan
 
 TEST_CASE("what the disk has of a group is told without opening it") {
   Disk disk;
-  const auto kept = [&] { return disk.ask<Contents>([&](auto done) { disk.store->kept("g", done); }); };
-  CHECK(kept()->kept.blank());
+  CHECK(disk.kept()->kept.blank());
   CHECK_FALSE(std::filesystem::exists(disk.path / "groups"));
   disk.fill();
-  CHECK(kept()->kept == history(5, 0));
+  CHECK(disk.kept()->kept == history(5, 0));
   disk.restart();
-  CHECK(kept()->kept.keepers == history(5, 0).keepers);
-  CHECK(kept()->kept.origin == history(5, 0).origin);
-  CHECK(kept()->damage.empty());
+  CHECK(disk.kept()->kept.keepers == history(5, 0).keepers);
+  CHECK(disk.kept()->kept.origin == history(5, 0).origin);
+  CHECK(disk.kept()->damage.empty());
   disk.stop();
   for (const auto* extension : {".db", ".db-wal"}) {
     for (const auto& file : disk.files(extension)) {
@@ -155,20 +211,19 @@ TEST_CASE("what the disk has of a group is told without opening it") {
     }
   }
   disk.restart();
-  REQUIRE(kept());
-  CHECK(kept()->kept.blank());
-  CHECK_FALSE(kept()->damage.empty());
+  REQUIRE(disk.kept());
+  CHECK(disk.kept()->kept.blank());
+  CHECK_FALSE(disk.kept()->damage.empty());
 }
 
 TEST_CASE("what cannot be read now is not said to be lost") {
   Disk disk;
   disk.fill();
-  const auto kept = [&] { return disk.ask<Contents>([&](auto done) { disk.store->kept("g", done); }); };
   SECTION("the store is of another version") {
     disk.damage("UPDATE meta SET value=2 WHERE key='format'");
     disk.restart();
-    REQUIRE_FALSE(kept());
-    CHECK_THAT(kept().error().message, Catch::Contains("another version"));
+    REQUIRE_FALSE(disk.kept());
+    CHECK_THAT(disk.kept().error().message, Catch::Contains("another version"));
     return;
   }
   SECTION("there is no descriptor for it") {
@@ -177,11 +232,11 @@ TEST_CASE("what cannot be read now is not said to be lost") {
     REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
     const rlimit few{3, before.rlim_max};
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
-    const auto now = kept();
+    const auto now = disk.kept();
     REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
     CHECK_FALSE(now);
   }
-  CHECK(kept()->kept == history(5, 0));
+  CHECK(disk.kept()->kept == history(5, 0));
 }
 
 TEST_CASE("a file that is no database, or torn, counts as a lost disk") {
