@@ -459,9 +459,22 @@ bool Keeper::piece(core::ClientState& piece) {
 
 void Keeper::tick() {
   look_again();
-  for (auto& [name, kept] : groups_) {
+  for (auto it = groups_.begin(); it != groups_.end();) {
+    auto& kept = it->second;
     check_due(kept, false);
+    if (came_to_nothing(kept)) {
+      names_.erase(kept.id);
+      it = groups_.erase(it);
+    } else {
+      ++it;
+    }
   }
+}
+
+/// The disk has nothing of it, nobody waits for it, and neither does the store.
+bool Keeper::came_to_nothing(const Kept& kept) {
+  return kept.open && kept.contents.kept.blank() && kept.wished.empty() && !kept.joining && kept.parked.empty() &&
+         !kept.restore && kept.waiting.empty() && !kept.giving && kept.unwritten == 0;
 }
 
 Result<void> Keeper::force(const std::string& group) {

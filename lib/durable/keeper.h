@@ -93,7 +93,7 @@ class Keeper {
   /// The incarnation is over.
   void over();
 
-  /// Checkpoints that are due by time.
+  /// From time to time: checkpoints that are due by time, and groups that came to nothing here are forgotten.
   void tick();
   /// Now. An error: no member here could give it.
   Result<void> force(const std::string& group);
@@ -159,6 +159,7 @@ class Keeper {
     bool looking = false;
   };
 
+  [[nodiscard]] static bool came_to_nothing(const Kept& kept);
   void next_join(Kept& kept);
   void left(Kept& kept, core::ClientId client);
   static void let_go(Kept& kept, core::ClientId client);

@@ -311,6 +311,7 @@ void World::turn(const std::shared_ptr<Process>& process) {
     return;
   }
   if (step(process, {EndOfTurn{}})) {
+    process->keeper->tick();
     arm_timer(process);
   }
 }

@@ -247,6 +247,33 @@ TEST_CASE("K3 what a member says of the disk stays true until it has come to som
   CHECK(node.wait<core::ClientJoin>().client == 11);
 }
 
+TEST_CASE("of a group that came to nothing nothing is kept") {
+  Node node;
+  node.keeper->tick();
+  CHECK(node.keeper->knows("g"));  // it is being opened
+  CHECK(node.wait<core::ClientJoin>().client == kClient);
+  node.keeper->tick();
+  CHECK(node.keeper->knows("g"));
+  SECTION("refused") {
+    node.keeper->answered(kClient, 1, true);
+  }
+  SECTION("gone") {
+    node.keeper->gone(kClient);
+  }
+  node.keeper->tick();
+  CHECK_FALSE(node.keeper->knows("g"));
+  node.join(11);
+  CHECK(node.wait<core::ClientJoin>().client == 11);
+}
+
+TEST_CASE("a group that the disk has something of is known until the end") {
+  Node node;
+  begin(node, 5, 0);
+  node.keeper->dismissed(kClient, "g");
+  node.keeper->tick();
+  CHECK(node.keeper->knows("g"));
+}
+
 TEST_CASE("K3 a disk restores its own client, with a checkpoint and without one") {
   Node node;
   begin(node, 5, 0);
