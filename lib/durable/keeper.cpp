@@ -186,7 +186,6 @@ void Keeper::apply(const core::DeliverMessages& effect) {
     home_.input(core::HistorySynced{kept->name, mine.position});
   }
   const auto bytes = messages.body.size();
-  kept->unwritten += bytes;
   store_.append(kept->name, std::move(messages), when_synced(*kept, bytes));
   hold(*kept);
   check_due(*kept, false);
@@ -206,21 +205,29 @@ void Keeper::hold(Kept& kept) {
   kept.holder = slow ? std::optional(member->first) : std::nullopt;
 }
 
-Store::Done Keeper::when_synced(const Kept& kept, std::size_t bytes) {
-  return [this, group = kept.name, bytes, position = kept.contents.kept.position,
-          alive = std::weak_ptr(alive_)](const Result<void>& done) {
-    if (alive.expired()) {
-      return;
-    }
-    if (!done) {
-      return home_.failed("group " + group + ": " + done.error().message);
-    }
-    auto& self = *find(group);
+/// Of what waits for the store, so many bytes more.
+Store::Done Keeper::when_written(Kept& kept, std::size_t Kept::*waiting, std::size_t bytes, std::function<void(Kept&)> then) {
+  kept.*waiting += bytes;
+  return
+      [this, group = kept.name, waiting, bytes, then = std::move(then), alive = std::weak_ptr(alive_)](const Result<void>& done) {
+        if (alive.expired()) {
+          return;
+        }
+        if (!done) {
+          return home_.failed("group " + group + ": " + done.error().message);
+        }
+        auto& self = *find(group);
+        self.*waiting -= bytes;
+        then(self);
+      };
+}
+
+Store::Done Keeper::when_synced(Kept& kept, std::size_t bytes) {
+  return when_written(kept, &Kept::unwritten, bytes, [this, position = kept.contents.kept.position](Kept& self) {
     self.synced = position;
-    self.unwritten -= bytes;
     hold(self);
-    home_.input(core::HistorySynced{group, position});
-  };
+    home_.input(core::HistorySynced{self.name, position});
+  });
 }
 
 // ---------------------------------------------------------------- giving
@@ -397,7 +404,7 @@ bool Keeper::make_checkpoint(Kept& kept) {
   }
   const auto member = std::find_if(kept.following.begin(), kept.following.end(),
                                    [&](const auto& entry) { return entry.second == position.index; });
-  if (being_read(kept) || member == kept.following.end()) {
+  if (being_read(kept) || kept.unanswered > 0 || member == kept.following.end()) {
     return false;
   }
   kept.making = {member->first, kCheckpoint | ++last_checkpoint_, position, 0, kept.contents.log_bytes, home_.now()};
@@ -434,6 +441,9 @@ bool Keeper::piece(core::ClientState& piece) {
   if (piece.body.empty() && !piece.last) {
     return refuse("bad_request", "only the last piece of a state may be empty");
   }
+  if (kept->unanswered > 0 && kept->unanswered + piece.body.size() > limits_.window) {
+    return refuse("too_many", "more than " + std::to_string(limits_.window) + " bytes without a reply");
+  }
   making.since = home_.now();
   if (being_read(*kept) && piece.last) {
     kept->making.reset();
@@ -449,11 +459,8 @@ bool Keeper::piece(core::ClientState& piece) {
     kept->over_limit = kept->last_chance = false;
     kept->making.reset();
   }
-  store_.checkpoint(kept->name, std::move(part), [this, done, alive = std::weak_ptr(alive_)](const Result<void>& result) {
-    if (!alive.expired()) {
-      return result ? home_.tell(done) : home_.failed(result.error().message);
-    }
-  });
+  auto written = when_written(*kept, &Kept::unanswered, part.bytes.size(), [this, done](Kept&) { home_.tell(done); });
+  store_.checkpoint(kept->name, std::move(part), std::move(written));
   return true;
 }
 
@@ -483,8 +490,7 @@ Result<void> Keeper::force(const std::string& group) {
     return fail("no member of group " + group + " here has its state");
   }
   if (!make_checkpoint(*kept)) {
-    return fail("the members of group " + group +
-                " here are not up to date, or its history is being given to another; try again");
+    return fail("the members of group " + group + " here are not up to date, or its disk is busy with it; try again");
   }
   return {};
 }

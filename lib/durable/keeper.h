@@ -139,7 +139,8 @@ class Keeper {
     std::map<core::ClientId, CheckpointPolicy> wished;  ///< of those that have asked to join
     std::uint64_t since_checkpoint = 0;                 ///< messages
     core::Time checkpoint_at{};
-    std::size_t unwritten = 0;                          ///< bytes appended, and not on the disk yet
+    std::size_t unwritten = 0;                          ///< bytes of the history that the store has not written yet
+    std::size_t unanswered = 0;                         ///< … and of checkpoints that members here give
     std::optional<core::ClientId> holder;               ///< in whose name the group is held for that
     bool over_limit = false;                            ///< that was reported
     bool last_chance = false;                           ///< a checkpoint was asked for at twice the limit
@@ -164,7 +165,9 @@ class Keeper {
   void left(Kept& kept, core::ClientId client);
   static void let_go(Kept& kept, core::ClientId client);
   void joined_or_not(Kept& kept, core::ClientId client);
-  [[nodiscard]] Store::Done when_synced(const Kept& kept, std::size_t bytes = 0);
+  [[nodiscard]] Store::Done when_written(Kept& kept, std::size_t Kept::*waiting, std::size_t bytes,
+                                         std::function<void(Kept&)> then);
+  [[nodiscard]] Store::Done when_synced(Kept& kept, std::size_t bytes = 0);
   void hold(Kept& kept);
   [[nodiscard]] core::RequestId own_request();
   // ---- telling (keeper_told.cpp)

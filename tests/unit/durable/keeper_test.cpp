@@ -567,6 +567,7 @@ TEST_CASE("a checkpoint drops the messages that are in it") {
     node.deliver(5, index, std::string(100, 'x'));
     if (index % 10 == 0) {
       node.give("[" + std::to_string(index) + "]");
+      node.rest();
     }
   }
   node.rest();
@@ -599,12 +600,40 @@ TEST_CASE("the rest of a checkpoint that was given up is no part of the next one
   REQUIRE(node.keeper->force("g"));
   CHECK(node.asked().size() == 1);
   node.clock += std::chrono::seconds(1);
+  CHECK_FALSE(node.keeper->force("g"));  // the disk has not taken yet what came
+  node.rest();
   REQUIRE(node.keeper->force("g"));
   REQUIRE(node.asked().size() == 2);
   CHECK(piece(first, " old]", true) == "no_transfer");
   CHECK(piece(node.asked().back().token, "[new]", true).empty());
   node.rest();
   CHECK(node.disk.all() == "[new]");
+}
+
+TEST_CASE("who gives a checkpoint waits for the disk") {
+  constexpr std::size_t kWindow = 100;
+  Node node({.window = kWindow});
+  begin(node, 5, 0);
+  node.deliver(5, 1);
+  REQUIRE(node.keeper->force("g"));
+  std::size_t given = 0;
+  const auto give = [&](std::size_t size, bool last) {
+    core::ClientState piece{kClient, 5, "g", node.asked().back().token, last, false, Slice::copy_of(std::string(size, 'x'))};
+    REQUIRE(node.keeper->piece(piece));
+    const auto* refusal = std::get_if<core::RequestRefused>(&node.told.back());
+    given += refusal == nullptr ? size : 0;
+    return refusal == nullptr ? "" : std::string(refusal->code);
+  };
+  CHECK(give(kWindow + 50, false).empty());  // one piece goes alone, of any size
+  CHECK(give(1, false) == "too_many");
+  node.rest();
+  CHECK(give(60, false).empty());
+  CHECK(give(40, false).empty());
+  CHECK(give(1, true) == "too_many");
+  node.rest();
+  CHECK(give(1, true).empty());
+  node.rest();
+  CHECK(node.disk.all() == std::string(given, 'x'));
 }
 
 TEST_CASE("a join that is refused changes nothing of when checkpoints are made") {
