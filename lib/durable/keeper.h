@@ -181,6 +181,7 @@ class Keeper {
   // ---- restoring (keeper_restore.cpp)
   void pump(const std::string& group, std::uint64_t token);
   bool take(Kept& kept, Part part, bool own);
+  [[nodiscard]] Store::Done when_put(Kept& kept, const Slice& bytes);
   void begin(Kept& kept, const Header& header);
   void hand_over(Kept& kept, CheckpointPiece piece);
   void hand_over(Kept& kept, const Messages& messages);

@@ -74,7 +74,7 @@ void Keeper::read(core::ClientId client) {
   }
 }
 
-/// Goes on until the clients have to read, the store has to answer, or more has to come.
+/// Goes on until the clients have to read, the store has to answer or to write, or more has to come.
 void Keeper::pump(const std::string& group, std::uint64_t token) {
   while (true) {
     auto* kept = find(group);
@@ -82,7 +82,7 @@ void Keeper::pump(const std::string& group, std::uint64_t token) {
       return;
     }
     auto& restore = *kept->restore;
-    if (!restore.unread.empty() || restore.reading) {
+    if (!restore.unread.empty() || restore.reading || (restore.staged && kept->unwritten > limits_.window)) {
       return;
     }
     if (!restore.own_done) {
@@ -116,6 +116,14 @@ void Keeper::pump(const std::string& group, std::uint64_t token) {
   }
 }
 
+Store::Done Keeper::when_put(Kept& kept, const Slice& bytes) {
+  return when_written(kept, &Kept::unwritten, bytes.size(), [this](Kept& self) {
+    if (self.restore) {
+      pump(self.name, self.restore->token);
+    }
+  });
+}
+
 /// False: it goes on later.
 bool Keeper::take(Kept& kept, Part part, bool own) {
   auto& restore = *kept.restore;
@@ -129,7 +137,7 @@ bool Keeper::take(Kept& kept, Part part, bool own) {
   if (auto* piece = std::get_if<CheckpointPiece>(&part)) {
     if (own || !restore.own) {
       if (!own && restore.for_disk) {
-        store_.put(kept.name, *piece);
+        store_.put(kept.name, *piece, when_put(kept, piece->bytes));
         restore.checkpoint_bytes += piece->bytes.size();
       }
       hand_over(kept, std::move(*piece));
@@ -148,7 +156,7 @@ bool Keeper::take(Kept& kept, Part part, bool own) {
       if (!std::exchange(restore.staged, true)) {
         store_.stage(kept.name, false);
       }
-      store_.put(kept.name, messages);
+      store_.put(kept.name, messages, when_put(kept, messages.body));
       restore.log_bytes += messages.body.size();
     }
     restore.disk = messages.last();

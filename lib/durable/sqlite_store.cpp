@@ -284,13 +284,13 @@ void SqliteStore::stage(const std::string& group, bool wipe) {
       group, [wipe](Database& database) { return database.stage(wipe); }, nullptr);
 }
 
-void SqliteStore::put(const std::string& group, CheckpointPiece piece) {
+void SqliteStore::put(const std::string& group, CheckpointPiece piece, Done done) {
   write(
-      group, [piece = std::move(piece)](Database& database) { return database.put(piece, false); }, nullptr);
+      group, [piece = std::move(piece)](Database& database) { return database.put(piece, false); }, std::move(done));
 }
 
-void SqliteStore::put(const std::string& group, Messages messages) {
-  append(group, std::move(messages), nullptr);
+void SqliteStore::put(const std::string& group, Messages messages, Done done) {
+  append(group, std::move(messages), std::move(done));
 }
 
 void SqliteStore::commit(const std::string& group, const KeptHistory& kept, Done done) {

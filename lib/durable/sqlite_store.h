@@ -34,8 +34,8 @@ class SqliteStore final : public Store {
   void kept(const std::string& group, std::function<void(Result<Contents>)> done) override;
   void append(const std::string& group, Messages messages, Done done) override;
   void stage(const std::string& group, bool wipe) override;
-  void put(const std::string& group, CheckpointPiece piece) override;
-  void put(const std::string& group, Messages messages) override;
+  void put(const std::string& group, CheckpointPiece piece, Done done) override;
+  void put(const std::string& group, Messages messages, Done done) override;
   void commit(const std::string& group, const KeptHistory& kept, Done done) override;
   void rollback(const std::string& group) override;
   void checkpoint(const std::string& group, CheckpointPiece piece, Done done) override;

@@ -56,8 +56,9 @@ class Store {
   // ---- another history, or more of the same: all of it or nothing, at the commit
   /// wipe: what is there goes.
   virtual void stage(const std::string& group, bool wipe) = 0;
-  virtual void put(const std::string& group, CheckpointPiece piece) = 0;
-  virtual void put(const std::string& group, Messages messages) = 0;
+  /// `done`: more may be put; nothing is durable before the commit.
+  virtual void put(const std::string& group, CheckpointPiece piece, Done done) = 0;
+  virtual void put(const std::string& group, Messages messages, Done done) = 0;
   /// From now on it is this; messages behind its end are cut off.
   virtual void commit(const std::string& group, const KeptHistory& kept, Done done) = 0;
   virtual void rollback(const std::string& group) = 0;

@@ -103,12 +103,12 @@ void DiskStore::stage(const std::string& group, bool wipe) {
   enqueue([this, group, wipe] { staged_[group] = wipe ? StoredHistory{} : disk_.histories[group]; }, nullptr);
 }
 
-void DiskStore::put(const std::string& group, CheckpointPiece piece) {
-  enqueue([this, group, piece = std::move(piece)] { place(staged_[group].checkpoint, piece); }, nullptr);
+void DiskStore::put(const std::string& group, CheckpointPiece piece, Done done) {
+  enqueue([this, group, piece = std::move(piece)] { place(staged_[group].checkpoint, piece); }, std::move(done));
 }
 
-void DiskStore::put(const std::string& group, Messages messages) {
-  enqueue([this, group, messages = std::move(messages)] { staged_[group].log.push_back(messages); }, nullptr);
+void DiskStore::put(const std::string& group, Messages messages, Done done) {
+  enqueue([this, group, messages = std::move(messages)] { staged_[group].log.push_back(messages); }, std::move(done));
 }
 
 void DiskStore::commit(const std::string& group, const core::KeptHistory& kept, Done done) {

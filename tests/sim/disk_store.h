@@ -42,8 +42,8 @@ class DiskStore final : public durable::Store {
   void kept(const std::string& group, std::function<void(Result<durable::Contents>)> done) override;
   void append(const std::string& group, durable::Messages messages, Done done) override;
   void stage(const std::string& group, bool wipe) override;
-  void put(const std::string& group, durable::CheckpointPiece piece) override;
-  void put(const std::string& group, durable::Messages messages) override;
+  void put(const std::string& group, durable::CheckpointPiece piece, Done done) override;
+  void put(const std::string& group, durable::Messages messages, Done done) override;
   void commit(const std::string& group, const core::KeptHistory& kept, Done done) override;
   void rollback(const std::string& group) override;
   void checkpoint(const std::string& group, durable::CheckpointPiece piece, Done done) override;

@@ -398,6 +398,27 @@ TEST_CASE("K3 what the own disk has is not sent again") {
   CHECK(joiner.disk.all() == " 5.1 5.2 5.3");
 }
 
+TEST_CASE("K3 what comes for the disk waits for it") {
+  constexpr std::uint64_t kMessages = 50;
+  Node donor;
+  begin(donor, 5, 0);
+  for (std::uint64_t index = 1; index <= kMessages; ++index) {
+    donor.deliver(5, index, std::string(100, 'x'));
+  }
+  Node joiner({.window = 1000});
+  const auto offer = joiner.offered();
+  send(donor, joiner, history(5, kMessages), offer, 6);
+  for (std::uint64_t part = 0; part <= kMessages; ++part) {
+    joiner.keeper->read(kClient);  // but what the store says is not heard
+  }
+  CHECK(joiner.restored_at.empty());
+  CHECK_THAT(joiner.client, Catch::EndsWith(" 5.10"));  // 104 bytes each
+  wait_restored(joiner, 1);
+  adopt(joiner, 6);
+  joiner.rest();
+  CHECK(joiner.disk.verify()->kept == history(5, kMessages));
+}
+
 TEST_CASE("K3 a longer tail of an older era gives way to the group's history") {
   Node donor;
   Node joiner;

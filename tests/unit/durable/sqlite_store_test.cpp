@@ -46,8 +46,8 @@ TEST_CASE("another history takes the place of the old one at its commit and not 
   disk.fill();
   const auto replace = [&] {
     disk.store->stage("g", true);
-    disk.store->put("g", CheckpointPiece{{9, 7}, 0, true, Slice::copy_of("state")});
-    disk.store->put("g", message(9, 8, "x"));
+    disk.store->put("g", CheckpointPiece{{9, 7}, 0, true, Slice::copy_of("state")}, nullptr);
+    disk.store->put("g", message(9, 8, "x"), nullptr);
   };
   replace();
   disk.restart();
@@ -112,7 +112,7 @@ TEST_CASE("what is staged stays so while other databases are opened") {
   Disk disk;
   disk.fill();
   disk.store->stage("g", true);
-  disk.store->put("g", message(9, 1, "x"));
+  disk.store->put("g", message(9, 1, "x"), nullptr);
   for (std::size_t i = 0; i < 2 * SqliteStore::kOpen; ++i) {
     const auto name = "g" + std::to_string(i);
     disk.store->stage(name, true);
