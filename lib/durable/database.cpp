@@ -63,12 +63,15 @@ class Database::Statement {
     const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));
     return {bytes == nullptr ? "" : bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
   }
-  /// A part in this column, and its checksum in the next.
+  /// The bytes of a part in this column, with its checksum in the next.
+  [[nodiscard]] Result<std::string_view> bytes(int column) const {
+    const auto found = blob(column);
+    return crc32c(found) == number(column + 1) ? Result<std::string_view>(found)
+                                               : fail("a checksum is wrong: the disk has changed what was written");
+  }
   [[nodiscard]] Result<Part> part(int column) const {
-    if (crc32c(blob(column)) != number(column + 1)) {
-      return fail("a checksum is wrong: the disk has changed what was written");
-    }
-    return decode(blob(column));
+    const auto found = bytes(column);
+    return found ? decode(*found) : tl::unexpected(found.error());
   }
 
  private:
@@ -243,7 +246,8 @@ Result<Contents> Database::check() {
     end = chunk->end;
     PartReader parts;
     parts.add(chunk->parts);
-    for (auto part = parts.next(); part && *part; part = parts.next()) {
+    auto part = parts.next();
+    for (; part && *part; part = parts.next()) {
       if (const auto* piece = std::get_if<CheckpointPiece>(&**part)) {
         if (piece->offset != contents.checkpoint_bytes || ended) {
           return fail("a piece of the checkpoint is missing");
@@ -259,6 +263,9 @@ Result<Contents> Database::check() {
         last = messages->last();
         contents.log_bytes += messages->body.size();
       }
+    }
+    if (!part) {
+      return tl::unexpected(part.error());
     }
   }
   if (!ended && contents.checkpoint.era != 0) {
@@ -374,10 +381,12 @@ Result<Chunk> Database::read(const Cursor& from, std::uint64_t end, std::size_t 
     if (!*row) {
       break;
     }
-    if (auto part = statement.part(1); !part) {
+    const auto part = statement.bytes(1);
+    if (!part) {
       return tl::unexpected(part.error());
     }
-    chunk.parts += Writer().put(statement.blob(1)).take();
+    chunk.parts += Writer().put(static_cast<std::uint32_t>(part->size())).take();
+    chunk.parts += *part;
     chunk.next.at = statement.number(0) + (from.log ? 0 : 1);
     if (chunk.parts.size() >= size) {
       return chunk;

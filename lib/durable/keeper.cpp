@@ -295,19 +295,20 @@ std::function<void(Result<Answer>)> Keeper::for_giving(const Kept& kept, Then th
 void Keeper::give(Kept& kept) {
   auto& giving = *kept.giving;
   while (!giving.ended) {
-    if (giving.bytes.size() < giving.piece_size && !giving.all_read) {
+    const auto left = giving.bytes.size() - giving.given;
+    if (left < giving.piece_size && !giving.all_read) {
       return read_more(kept);
     }
-    const auto size = std::min(giving.bytes.size(), giving.piece_size);
+    const auto size = std::min(left, giving.piece_size);
     if (giving.in_flight > 0 && giving.in_flight + size > giving.window) {
       return;
     }
     const auto request = own_request();
     giving.unanswered[request] = size;
     giving.in_flight += size;
-    auto bytes = giving.bytes.substr(0, size);
-    giving.bytes.erase(0, size);
-    giving.ended = giving.all_read && giving.bytes.empty();
+    auto bytes = giving.bytes.substr(giving.given, size);
+    giving.given += size;
+    giving.ended = giving.all_read && giving.given == giving.bytes.size();
     home_.input(
         core::ClientState{giving.client, request, kept.name, giving.token, giving.ended, false, Slice::take(std::move(bytes))});
     if (!kept.giving) {
@@ -324,6 +325,7 @@ void Keeper::read_more(Kept& kept) {
   store_.read(kept.name, giving.cursor, giving.end.position.index, giving.piece_size,
               for_giving<Chunk>(kept, [this](Kept& self, Chunk chunk) {
                 auto& read = *self.giving;
+                read.bytes.erase(0, std::exchange(read.given, 0));  // once for each chunk, not for each piece
                 read.bytes += chunk.parts;
                 read.cursor = chunk.next;
                 read.all_read = chunk.end;

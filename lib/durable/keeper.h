@@ -113,7 +113,8 @@ class Keeper {
     std::size_t piece_size = 0;
     KeptHistory end;
     Cursor cursor;
-    std::string bytes;  ///< read, not given yet
+    std::string bytes;      ///< read
+    std::size_t given = 0;  ///< of these
     bool all_read = false;
     bool reading = false;
     bool ended = false;

@@ -208,6 +208,9 @@ void Keeper::read_own(Kept& kept) {
                 for (; part && *part; part = parts.next()) {
                   take(*self, std::move(**part), true);
                 }
+                if (!part) {
+                  return home_.failed("group " + group + ": " + part.error().message);
+                }
                 pump(group, token);
               });
 }

@@ -8,6 +8,7 @@
 #include <asio/prefer.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "base/hash.h"
@@ -94,6 +95,13 @@ void SqliteStore::run() {
     }
     guard.lock();
   }
+}
+
+template <typename T>
+std::function<void()> SqliteStore::answer(std::function<void(T)> done, T value) {
+  return [this, done = std::move(done), held = std::make_shared<T>(std::move(value))] {
+    asio::post(executor_, [done, held] { done(std::move(*held)); });
+  };
 }
 
 Result<void> SqliteStore::sync() {
@@ -203,14 +211,14 @@ void SqliteStore::open(const std::string& group, std::function<void(Result<Conte
     if (auto durable = make_durable(directory_); contents && !durable) {
       contents = tl::unexpected(durable.error());
     }
-    return [this, done, contents] { asio::post(executor_, [done, contents] { done(contents); }); };
+    return answer(done, std::move(contents));
   });
 }
 
 void SqliteStore::kept(const std::string& group, std::function<void(Result<Contents>)> done) {
   enqueue([this, group, done = std::move(done)]() -> std::function<void()> {
     auto contents = kept_now(group);
-    return [this, done, contents] { asio::post(executor_, [done, contents] { done(contents); }); };
+    return answer(done, std::move(contents));
   });
 }
 
@@ -246,7 +254,7 @@ void SqliteStore::verify(const std::string& group, std::function<void(Result<Con
       auto database = Database::look(path_of(group));
       contents = database ? (*database)->check() : tl::unexpected(database.error());
     }
-    return [this, done, contents] { asio::post(executor_, [done, contents] { done(contents); }); };
+    return answer(done, std::move(contents));
   });
 }
 
@@ -259,16 +267,18 @@ SqliteStore::Stored SqliteStore::look(const std::string& path) {
 
 void SqliteStore::list(std::function<void(const std::vector<Stored>&)> done) {
   enqueue([this, done = std::move(done)]() -> std::function<void()> {
+    std::set<std::string> open;
+    for (const auto& [group, database] : databases_) {
+      open.insert(file_name(group));
+    }
     std::vector<Stored> stored;
     std::error_code none;  // no directory: no groups
     for (const auto& entry : std::filesystem::directory_iterator(directory_, none)) {
-      const auto name = entry.path().filename().string();
-      const auto open = std::ranges::any_of(databases_, [&](const auto& known) { return file_name(known.first) == name; });
-      if (!open && entry.path().extension() == ".db") {
+      if (!open.contains(entry.path().filename().string()) && entry.path().extension() == ".db") {
         stored.push_back(look(entry.path().string()));
       }
     }
-    return [this, done, stored = std::move(stored)] { asio::post(executor_, [done, stored] { done(stored); }); };
+    return answer(std::function<void(std::vector<Stored>)>(done), std::move(stored));
   });
 }
 
@@ -316,7 +326,7 @@ void SqliteStore::common(const std::string& group, std::vector<HistoryPosition> 
   enqueue([this, group, positions = std::move(positions), done = std::move(done)]() -> std::function<void()> {
     auto opened = database(group);
     auto found = opened ? (*opened)->common(positions) : tl::unexpected(opened.error());
-    return [this, done, found] { asio::post(executor_, [done, found] { done(found); }); };
+    return answer(done, std::move(found));
   });
 }
 
@@ -325,7 +335,7 @@ void SqliteStore::read(const std::string& group, const Cursor& from, std::uint64
   enqueue([this, group, from, end, size, done = std::move(done)]() -> std::function<void()> {
     auto opened = database(group);
     auto chunk = opened ? (*opened)->read(from, end, size) : tl::unexpected(opened.error());
-    return [this, done, chunk] { asio::post(executor_, [done, chunk] { done(chunk); }); };
+    return answer(done, std::move(chunk));
   });
 }
 

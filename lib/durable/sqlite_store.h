@@ -43,7 +43,7 @@ class SqliteStore final : public Store {
               std::function<void(Result<std::vector<HistoryPosition>>)> done) override;
   void read(const std::string& group, const Cursor& from, std::uint64_t end, std::size_t size,
             std::function<void(Result<Chunk>)> done) override;
-  /// Reads and checks everything, as open() does, beside what is going on. The group need not be open.
+  /// Reads and checks everything, as open() does; what is asked for meanwhile waits. The group need not be open.
   void verify(const std::string& group, std::function<void(Result<Contents>)> done);
 
   /// A group on the disk, or a file that cannot be read.
@@ -72,6 +72,9 @@ class SqliteStore final : public Store {
   void make_room();
   void close(std::map<std::string, Open>::iterator open);
   void enqueue(Operation operation);
+  /// Posts it when all is on disk. What is read may be large: it is not copied.
+  template <typename T>
+  std::function<void()> answer(std::function<void(T)> done, T value);
   void write(const std::string& group, std::function<Result<void>(Database&)> change, Done done);
   void run();
   [[nodiscard]] Result<void> sync();

@@ -165,7 +165,7 @@ void Engine::verify_checkpoint(core::ClientId client, core::RequestId request, c
 
 /// Never inside a call of the keeper's.
 void Engine::to_core(core::Input input) {
-  asio::post(io_, [this, input = std::move(input)] { step(input); });
+  asio::post(io_, [this, input = std::move(input)]() mutable { step(std::move(input)); });
 }
 
 void Engine::to_clients(core::Effect effect) {
