@@ -9,6 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from support.case import ClusterTest
 from support.cluster import PORT, VSYNCD, Cluster, Daemon, private_network
 from support.waiting import wait_until
 
@@ -175,29 +176,29 @@ class Startup(unittest.TestCase):
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only root can mount a small file system")
-class FullDisk(unittest.TestCase):
+class FullDisk(ClusterTest):
     def test_daemon_stops_and_the_rest_goes_on(self):
-        with Cluster(3) as cluster:
-            cluster[3].leave()
-            shutil.rmtree(cluster[3].state_dir)
-            cluster[3].state_dir.mkdir()
-            mount = run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", cluster[3].state_dir])
-            if mount.returncode:
-                self.skipTest(f"mount is not allowed here: {mount.stderr.strip()}")
-            self.addCleanup(subprocess.run, ["umount", "-l", str(cluster[3].state_dir)])
-            cluster.restart(3, through=1)
-            cluster.wait_view([1, 2, 3])
-            with open(cluster[3].state_dir / "ballast", "wb", buffering=0) as ballast:
-                try:
-                    while True:
-                        ballast.write(b"x" * 4096)
-                except OSError:
-                    pass
-            cluster[2].kill()  # a view change: n3 must write and cannot
-            self.assertNotEqual(cluster[3].exit_status(), 0)
-            self.assertRegex(cluster[3].log(), "(?i)no space left")
-            cluster.restart(2, through=1)
-            cluster.wait_view([1, 2])
+        cluster = self.new_cluster(3)
+        cluster[3].leave()
+        shutil.rmtree(cluster[3].state_dir)
+        cluster[3].state_dir.mkdir()
+        mount = run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", cluster[3].state_dir])
+        if mount.returncode:
+            self.skipTest(f"mount is not allowed here: {mount.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(cluster[3].state_dir)])
+        cluster.restart(3, through=1)
+        cluster.wait_view([1, 2, 3])
+        with open(cluster[3].state_dir / "ballast", "wb", buffering=0) as ballast:
+            try:
+                while True:
+                    ballast.write(b"x" * 4096)
+            except OSError:
+                pass
+        cluster[2].kill()  # a view change: n3 must write and cannot
+        self.assertNotEqual(cluster[3].exit_status(), 0)
+        self.assertRegex(cluster[3].log(), "(?i)no space left")
+        cluster.restart(2, through=1)
+        cluster.wait_view([1, 2])
 
 
 if __name__ == "__main__":
