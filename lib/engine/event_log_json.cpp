@@ -105,30 +105,6 @@ void write_group_members(JsonLine& json, std::string_view name, const std::vecto
   json.end_array();
 }
 
-std::string_view word(core::RunKind kind) {
-  switch (kind) {
-    case core::RunKind::data:
-      return "data";
-    case core::RunKind::group_join:
-      return "group_join";
-    case core::RunKind::group_leave:
-      return "group_leave";
-    case core::RunKind::group_flushed:
-      return "group_flushed";
-    case core::RunKind::group_state:
-      return "group_state";
-    case core::RunKind::group_hold:
-      return "group_hold";
-    case core::RunKind::session:
-      return "session";
-    case core::RunKind::group_synced:
-      return "group_synced";
-    case core::RunKind::group_kept:
-      return "group_kept";
-  }
-  return "?";
-}
-
 /// Writes the name of the event and its fields.
 struct EventWriter {
   JsonLine& json;
@@ -147,14 +123,14 @@ struct EventWriter {
   void operator()(const trace::Send& event) {
     json.field("event", "send").field("view", event.view).field("first", event.first).field("count", event.count);
     json.field("stamp", event.stamp).field("rank", event.rank).field("service", to_string(event.service));
-    json.field("kind", word(event.kind)).field("group", event.group).field("client", event.client);
+    json.field("kind", to_string(event.kind)).field("group", event.group).field("client", event.client);
     json.field("request", event.request);
     write_counts(json, "delivered", event.delivered);
   }
   void operator()(const trace::Deliver& event) {
     json.field("event", "deliver").field("view", event.view).field("sender", to_string(event.sender));
     json.field("first", event.first).field("count", event.count).field("service", to_string(event.service));
-    json.field("kind", word(event.kind)).field("group", event.group).field("content", event.content);
+    json.field("kind", to_string(event.kind)).field("group", event.group).field("content", event.content);
   }
   void operator()(const trace::GroupInstall& event) {
     const auto& view = *event.group_view;

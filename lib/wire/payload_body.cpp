@@ -74,7 +74,7 @@ std::size_t read_run_header(Reader& from, core::Run& run, Check& check) {
   const std::size_t body = from.value<std::uint32_t>();
   const std::size_t deps = from.value<std::uint16_t>();
   run.service = to_enum(from.value<std::uint8_t>(), core::Service::total, check);
-  run.kind = to_enum(from.value<std::uint8_t>(), core::RunKind::group_kept, check);
+  run.kind = to_enum(from.value<std::uint8_t>(), core::kLastRunKind, check);
   run.flags = from.value<std::uint8_t>();
   const bool zero = from.value<std::uint16_t>() == 0 && from.value<std::uint8_t>() == 0;
   check.that(zero && from.ok(), "bad run header");

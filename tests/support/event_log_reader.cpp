@@ -1,6 +1,5 @@
 #include "support/event_log_reader.h"
 
-#include <array>
 #include <istream>
 #include <map>
 #include <memory>
@@ -51,17 +50,6 @@ Enum word(const Json& json, Enum last) {
     }
   }
   return Enum{};
-}
-
-RunKind kind(const Json& json) {
-  constexpr std::array<std::string_view, 9> kWords{"data",       "group_join", "group_leave",  "group_flushed", "group_state",
-                                                   "group_hold", "session",    "group_synced", "group_kept"};
-  for (std::size_t i = 0; i < kWords.size(); ++i) {
-    if (json.text() == kWords[i]) {
-      return static_cast<RunKind>(i);
-    }
-  }
-  return RunKind::data;
 }
 
 template <typename T>
@@ -205,7 +193,7 @@ trace::Event send(const Json& json) {
   get(json, "stamp", event.stamp);
   get(json, "rank", event.rank);
   event.service = word(json["service"], Service::total);
-  event.kind = kind(json["kind"]);
+  event.kind = word(json["kind"], kLastRunKind);
   get(json, "group", event.group);
   get(json, "client", event.client);
   get(json, "request", event.request);
@@ -220,7 +208,7 @@ trace::Event deliver(const Json& json) {
   get(json, "first", event.first);
   get(json, "count", event.count);
   event.service = word(json["service"], Service::total);
-  event.kind = kind(json["kind"]);
+  event.kind = word(json["kind"], kLastRunKind);
   get(json, "group", event.group);
   get(json, "content", event.content);
   return event;

@@ -79,7 +79,8 @@ core::RunPtr RandomFrames::run(std::size_t longest) {
   run->group = number();
   run->client = static_cast<core::ClientId>(number());
   run->deps = rank_counts();
-  run->kind = flip() ? core::RunKind::data : static_cast<core::RunKind>(number(8));
+  constexpr auto kKinds = static_cast<unsigned>(core::kLastRunKind) + 1;
+  run->kind = flip() ? core::RunKind::data : static_cast<core::RunKind>(number(kKinds));
   run->service = run->kind == core::RunKind::data ? static_cast<core::Service>(number(3)) : core::Service::total;
   run->flags = flip() ? core::Run::kText : 0;
   run->in_view = flip() ? 0 : 1 + number(1000);

@@ -10,19 +10,6 @@
 
 namespace vsync::core {
 
-/// What a run is for. Everything but `data` belongs to the groups module (G1) and is always `total`.
-enum class RunKind : std::uint8_t {
-  data,
-  group_join,
-  group_leave,
-  group_flushed,
-  group_state,
-  group_hold,
-  session,
-  group_synced,
-  group_kept
-};
-
 /// Consecutive messages of one sender, bound in one step: one client, one group, one service, one time stamp.
 /// It is bound, stored, acknowledged, forwarded and delivered as a whole; counts still count messages.
 ///

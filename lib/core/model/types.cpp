@@ -32,6 +32,10 @@ std::string_view to_string(Outcome outcome) {
 std::string_view to_string(QuorumPolicy policy) {
   return name_of(policy, std::array<std::string_view, 2>{"dynamic", "static"});
 }
+std::string_view to_string(RunKind kind) {
+  return name_of(kind, std::array<std::string_view, 9>{"data", "group_join", "group_leave", "group_flushed", "group_state",
+                                                       "group_hold", "session", "group_synced", "group_kept"});
+}
 
 std::string to_string(const Pid& pid) {
   return std::to_string(pid.node) + "." + std::to_string(pid.incarnation);

@@ -81,6 +81,20 @@ enum class Role : std::uint8_t { out, joining, member, wedged, left, witness };
 /// How a send ended (C1).
 enum class Outcome : std::uint8_t { delivered, not_delivered, unknown };
 
+/// What a run is for. Everything but `data` belongs to the groups module (G1) and is always `total`.
+enum class RunKind : std::uint8_t {
+  data,
+  group_join,
+  group_leave,
+  group_flushed,
+  group_state,
+  group_hold,
+  session,
+  group_synced,
+  group_kept
+};
+inline constexpr RunKind kLastRunKind = RunKind::group_kept;
+
 /// One entry of a count vector that names the member by rank.
 struct RankCount {
   Rank rank = 0;
@@ -98,6 +112,7 @@ using Counts = std::vector<Seq>;
 [[nodiscard]] std::string_view to_string(Role role);
 [[nodiscard]] std::string_view to_string(Outcome outcome);
 [[nodiscard]] std::string_view to_string(QuorumPolicy policy);
+[[nodiscard]] std::string_view to_string(RunKind kind);
 [[nodiscard]] std::string to_string(const Pid& pid);        ///< "3.1" = node 3, incarnation 1
 [[nodiscard]] std::string to_string(const Ballot& ballot);  ///< "2/3" = round 2 of node 3
 [[nodiscard]] std::string to_string(const Uuid& uuid);      ///< 32 hexadecimal digits

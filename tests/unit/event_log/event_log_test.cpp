@@ -85,6 +85,15 @@ TEST_CASE("what is read is what was written") {
   CHECK(check::read_event(line_of(trace::Step{"adopted", 2})).has_value());
 }
 
+TEST_CASE("every kind of run comes back") {
+  for (auto i = static_cast<unsigned>(kLastRunKind); i > 0; --i) {
+    const auto kind = static_cast<RunKind>(i);
+    const auto record = check::read_event(line_of(trace::Deliver{4, kSelf, 5, 6, Service::total, kind, 9, 10}));
+    REQUIRE(record.has_value());
+    CHECK(check::get<trace::Deliver>(*record)->kind == kind);
+  }
+}
+
 TEST_CASE("a view comes back whole") {
   const auto record = check::read_event(line_of(trace::Decided{some_view(), {2, 3}}));
   REQUIRE(record.has_value());

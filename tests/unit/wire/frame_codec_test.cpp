@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "support/random_frames.h"
 
@@ -61,6 +62,15 @@ TEST_CASE("every frame survives the way there and back") {
       REQUIRE(test::same(*back, frame));
     }
   }
+}
+
+TEST_CASE("every kind of run is among the random ones") {
+  test::RandomFrames random(1);
+  std::set<core::RunKind> kinds;
+  for (int round = 0; round < 200; ++round) {
+    kinds.insert(random.run(10)->kind);
+  }
+  CHECK(kinds.size() == static_cast<std::size_t>(core::kLastRunKind) + 1);
 }
 
 TEST_CASE("large payload is referred to on the way out and in") {
