@@ -115,7 +115,7 @@ class ControlSession final : public ControlConnection::User {
     return !paused_ && unanswered_.size() < limits_.max_requests && in_flight_bytes_ < limits_.max_unanswered &&
            in_flight_messages_ < limits_.max_unanswered_messages;
   }
-  [[nodiscard]] bool idle() const override { return unanswered_.empty() && groups.empty() && !watching_; }
+  [[nodiscard]] bool idle() const override { return unanswered_.empty() && doubts_.empty() && groups.empty() && !watching_; }
   void output_queued() override { home_.output_queued(*this); }
   void written(std::size_t left) override;
   void closed() override { home_.closed(*this); }

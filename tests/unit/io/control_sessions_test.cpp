@@ -55,6 +55,21 @@ TEST_CASE("a session that could not go on at one Node goes on at the next, and n
   CHECK(outcome.send().outcome() == "delivered");
 }
 
+TEST_CASE("who stops sending while its sends are in doubt still gets their outcomes") {
+  Story story;
+  story.client.end_of_input();
+  story.fixture.daemon.run([](FakeDaemon& daemon) { daemon.exclude("too slow"); });
+  CHECK(story.client.read_frame()->event().has_excluded());
+  story.fixture.daemon.run([](FakeDaemon& daemon) {
+    daemon.fates = {true, 0, {{10, 10}}};
+    daemon.server->incarnation_begins();
+  });
+  const auto outcome = story.client.read_frame();
+  REQUIRE(outcome);
+  CHECK(outcome->send().outcome() == "delivered");
+  CHECK_FALSE(story.client.read_frame());  // and nothing more is to come
+}
+
 TEST_CASE("who has opened its session elsewhere has none here any more") {
   Story story;
   story.fixture.daemon.run([](FakeDaemon& daemon) {
