@@ -144,7 +144,7 @@ void ControlSession::request(pb::Request& request) {
     case pb::Request::kClusterJoin:
       return cluster_join(request);
     case pb::Request::kClusterLeave:
-      return home_.handler().input(core::AdminLeave{id_, expect(request.id(), pb::Request::kClusterLeave)});
+      return home_.handler().input(core::AdminLeave{id_, expect({pb::Request::kClusterLeave, request.id()})});
     case pb::Request::kEvict:
       return evict(request);
     case pb::Request::kLogLevel:
@@ -152,7 +152,7 @@ void ControlSession::request(pb::Request& request) {
     case pb::Request::kReload:
       return reload(request);
     case pb::Request::kColdStart:
-      return home_.handler().input(core::AdminColdStart{id_, expect(request.id(), pb::Request::kColdStart)});
+      return home_.handler().input(core::AdminColdStart{id_, expect({pb::Request::kColdStart, request.id()})});
     case pb::Request::kDiagnose:
       return diagnose(request);
     case pb::Request::kSendBatch:  // comes as batch()
@@ -225,17 +225,16 @@ void ControlSession::join(pb::Request& request) {
   if (join.has_durable() && (join.durable().disks() == 0 || join.durable().disks() > core::kMaxDisks)) {
     return error(request.id(), "bad_request", "a durable group is kept on 1 to " + std::to_string(core::kMaxDisks) + " disks");
   }
-  if (groups.size() + joining_ >= limits_.max_groups) {
+  if (groups.size() + joins_.size() >= limits_.max_groups) {
     return error(request.id(), "too_many", "one connection is in at most " + std::to_string(limits_.max_groups) + " groups");
   }
   auto stay = stay_of(join);
   if (!stay) {
     return error(request.id(), "bad_request", "when_slow is DISCONNECT, BLOCK or GAP");
   }
-  ++joining_;
   core::ClientJoin input;
   input.client = id_;
-  input.request = expect(request.id(), pb::Request::kJoin);
+  input.request = expect({pb::Request::kJoin, request.id()});
   joins_.emplace(input.request, std::move(*stay));
   input.group = std::move(*join.mutable_group());
   input.member_name = std::move(*join.mutable_member_name());
@@ -257,7 +256,7 @@ void ControlSession::leave(pb::Request& request) {
     return error(request.id(), "bad_request", std::string(kGroupNameRule));
   }
   home_.handler().input(
-      core::ClientLeave{id_, expect(request.id(), pb::Request::kLeave), std::move(*request.mutable_leave()->mutable_group())});
+      core::ClientLeave{id_, expect({pb::Request::kLeave, request.id()}), std::move(*request.mutable_leave()->mutable_group())});
 }
 
 void ControlSession::state(pb::Request& request) {
@@ -266,7 +265,7 @@ void ControlSession::state(pb::Request& request) {
     return error(request.id(), "bad_request", std::string(kGroupNameRule));
   }
   core::ClientState input{id_,
-                          expect(request.id(), pb::Request::kState),
+                          expect({pb::Request::kState, request.id()}),
                           std::move(*piece.mutable_group()),
                           piece.token(),
                           piece.last(),
@@ -293,7 +292,7 @@ void ControlSession::cluster_join(const pb::Request& request) {
   if (const auto taken = home_.handler().cluster_join({peers.begin(), peers.end()}); !taken) {
     return error(request.id(), "bad_request", taken.error().message);
   }
-  home_.handler().input(core::AdminJoin{id_, expect(request.id(), pb::Request::kClusterJoin)});
+  home_.handler().input(core::AdminJoin{id_, expect({pb::Request::kClusterJoin, request.id()})});
 }
 
 void ControlSession::evict(pb::Request& request) {
@@ -310,7 +309,7 @@ void ControlSession::evict(pb::Request& request) {
   }
   input.name = evict.member();
   input.why = std::move(*evict.mutable_why());
-  input.request = expect(request.id(), pb::Request::kEvict);
+  input.request = expect({pb::Request::kEvict, request.id()});
   home_.handler().input(std::move(input));
 }
 
@@ -356,9 +355,6 @@ bool ControlSession::fits(const std::string& content, std::uint64_t id) {
 }
 
 void ControlSession::send(pb::Request& request) {
-  if (turned_away(request.id())) {
-    return;
-  }
   const pb::SendRequest& send = request.send();
   const bool text = send.has_text();
   const std::string& content = text ? send.text() : send.payload();
@@ -470,20 +466,18 @@ void ControlSession::group_reply(pb::Request& request) {
 }
 
 void ControlSession::submit(core::ClientSend send, std::uint64_t id, pb::Request::KindCase kind) {
-  send.request = expect(id, kind, send.count, send.body.size());
-  if (numbered(kind)) {
-    send.number = session_ != 0 ? id : 0;
-    unanswered_[send.request].session = session_;
-  }
+  const core::SessionId session = numbered(kind) ? session_ : 0;
+  send.number = session != 0 ? id : 0;
+  send.request = expect({kind, id, send.count, send.count, send.body.size(), session});
   home_.handler().input(std::move(send));
 }
 
-core::RequestId ControlSession::expect(std::uint64_t id, pb::Request::KindCase kind, std::uint32_t count, std::size_t bytes) {
+core::RequestId ControlSession::expect(const Pending& pending) {
   const core::RequestId request = next_request_;
-  next_request_ += count;
-  unanswered_.emplace_hint(unanswered_.end(), request, Pending{kind, id, count, count, bytes});
-  if (is_send(kind)) {
-    charge(count, bytes);
+  next_request_ += pending.count;
+  unanswered_.emplace_hint(unanswered_.end(), request, pending);
+  if (is_send(pending.kind)) {
+    charge(pending.count, pending.bytes);
   }
   return request;
 }
@@ -577,7 +571,6 @@ void ControlSession::done(const core::RequestDone& effect) {
   reply.set_id(pending->id);
   switch (pending->kind) {
     case pb::Request::kJoin:
-      --joining_;
       reply.mutable_join();
       if (effect.group_view) {
         fill(*reply.mutable_join()->mutable_view(), *effect.group_view);
@@ -639,7 +632,6 @@ void ControlSession::refused(const core::RequestRefused& effect) {
 
 /// A refused batch has one error; single sends that travelled together have one each.
 void ControlSession::refuse(const Pending& pending, std::string_view code, const std::string& message) {
-  joining_ -= pending.kind == pb::Request::kJoin ? 1 : 0;
   const std::uint32_t errors = pending.kind == pb::Request::kSend ? pending.count : 1;
   for (std::uint32_t i = 0; i < errors; ++i) {
     error(pending.id + i, code, message);

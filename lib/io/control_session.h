@@ -142,7 +142,7 @@ class ControlSession final : public ControlConnection::User {
   [[nodiscard]] bool fits(const std::string& content, std::uint64_t id);
   void submit(core::ClientSend send, std::uint64_t id, pb::Request::KindCase kind);
   void submit_collected();
-  core::RequestId expect(std::uint64_t id, pb::Request::KindCase kind, std::uint32_t count = 1, std::size_t bytes = 0);
+  core::RequestId expect(const Pending& pending);
   [[nodiscard]] std::optional<Stay> stay_of(const pb::JoinRequest& join) const;
   void release_groups();
   bool keeps_up(core::GroupId group, Stay& stay, const FrameTag& tag);
@@ -167,8 +167,7 @@ class ControlSession final : public ControlConnection::User {
   std::shared_ptr<ControlConnection> connection_;
   Unanswered unanswered_;
   core::RequestId next_request_ = 1;
-  std::size_t joining_ = 0;  ///< unanswered joins
-  std::map<core::RequestId, Stay> joins_;
+  std::map<core::RequestId, Stay> joins_;  ///< unanswered
   std::map<core::GroupId, Stay> stays_;
   std::size_t in_flight_messages_ = 0;  ///< sends without outcome
   std::size_t in_flight_bytes_ = 0;

@@ -19,8 +19,7 @@ void ControlSession::session(const pb::Request& request) {
   if (request.session().first() > core::kLastNumber) {
     return error(request.id(), "bad_request", "the ids of a session's sends are at most " + std::to_string(core::kLastNumber));
   }
-  const core::RequestId expected = expect(request.id(), pb::Request::kSession);
-  unanswered_[expected].session = asked;
+  const core::RequestId expected = expect({pb::Request::kSession, request.id(), 1, 1, 0, asked});
   home_.handler().input(core::ClientSession{id_, expected, asked, request.session().first()});
 }
 
@@ -41,7 +40,7 @@ bool ControlSession::take_numbers(std::uint64_t id, std::uint32_t count) {
 
 void ControlSession::incarnation_begins() {
   if (session_ != 0) {
-    reopening_ = expect(0, pb::Request::kSession);
+    reopening_ = expect({pb::Request::kSession});
     home_.handler().input(core::ClientSession{id_, reopening_, session_, last_number_ + 1});
   }
 }

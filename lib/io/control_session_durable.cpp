@@ -8,9 +8,9 @@ void ControlSession::checkpoint(const pb::Request& request) {
   const auto& group = request.checkpoint().group();
   switch (request.checkpoint().action()) {
     case pb::CheckpointRequest::LIST:
-      return home_.handler().list_checkpoints(id_, expect(request.id(), pb::Request::kCheckpoint), group);
+      return home_.handler().list_checkpoints(id_, expect({pb::Request::kCheckpoint, request.id()}), group);
     case pb::CheckpointRequest::VERIFY:
-      return home_.handler().verify_checkpoint(id_, expect(request.id(), pb::Request::kCheckpoint), group);
+      return home_.handler().verify_checkpoint(id_, expect({pb::Request::kCheckpoint, request.id()}), group);
     case pb::CheckpointRequest::FORCE: {
       if (const auto forced = home_.handler().force_checkpoint(group); !forced) {
         return error(request.id(), "failed", forced.error().message);
