@@ -50,7 +50,7 @@ class ClientInput {
 /// Which group a frame belongs to, and what is in it.
 struct FrameTag {
   core::GroupId group = 0;     ///< 0: none
-  std::uint32_t messages = 0;  ///< 0: no messages, but a view
+  std::uint32_t messages = 0;  ///< 0: an event
   std::uint64_t view = 0;
   std::uint64_t token = 0;
   core::Service service = core::Service::total;

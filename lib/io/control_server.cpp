@@ -260,6 +260,13 @@ void ControlServer::Impl::member_slow(const core::MemberSlow& effect) {
 
 // ---- groups
 
+/// An event of a group, to a member: not if it was dropped out of it.
+void ControlServer::Impl::tell(Broadcast& event, ControlSession& session, const FrameTag& tag) {
+  if (session.hears(tag.group)) {
+    event.to(session.connection(), tag);
+  }
+}
+
 void ControlServer::Impl::group_view_installed(const core::GroupViewInstalled& effect) {
   const core::GroupView& view = *effect.group_view;
   if (!effect.audience.only.empty()) {
@@ -283,8 +290,8 @@ void ControlServer::Impl::group_view_installed(const core::GroupViewInstalled& e
   Broadcast broadcast(event);
   for (ControlSession* const session : members) {
     session->groups.insert(view.group);
-    if (effect.audience.includes(session->id()) && session->hears(view.group)) {
-      broadcast.to(session->connection(), {.group = view.group});
+    if (effect.audience.includes(session->id())) {
+      tell(broadcast, *session, {.group = view.group});
     }
   }
   for (ControlSession* const session : local.members) {
@@ -311,9 +318,7 @@ void ControlServer::Impl::catch_up(const core::GroupView& view, const std::vecto
   Broadcast broadcast(event);
   for (const core::ClientId client : clients) {
     if (ControlSession* const session = find(client); session != nullptr && session->groups.contains(view.group)) {
-      if (session->hears(view.group)) {
-        broadcast.to(session->connection(), {.group = view.group, .paced = true});
-      }
+      tell(broadcast, *session, {.group = view.group, .paced = true});
       session->report_when_read();
     }
   }
@@ -365,9 +370,7 @@ void ControlServer::Impl::durable(const core::HistoryDurable& effect) {
   event.mutable_durable()->set_index(effect.position.index);
   Broadcast broadcast(event);
   for (ControlSession* const session : found->second.members) {
-    if (session->hears(effect.id)) {
-      broadcast.to(session->connection(), {.group = effect.id});
-    }
+    tell(broadcast, *session, {.group = effect.id});
   }
 }
 
@@ -401,9 +404,10 @@ void ControlServer::Impl::lease_granted(const core::LeaseGranted& effect) {
   ControlSession* const session = find(effect.client);
   const auto group = groups_.find(effect.group);
   if (session != nullptr && group != groups_.end()) {
-    pb::Reply reply;
-    fill(*reply.mutable_event()->mutable_lease(), effect, *group->second.view);
-    session->connection().send(reply);
+    pb::Event event;
+    fill(*event.mutable_lease(), effect, *group->second.view);
+    Broadcast broadcast(event);
+    tell(broadcast, *session, {.group = effect.group});
   }
 }
 
@@ -417,7 +421,7 @@ void ControlServer::Impl::stable_reached(const core::StableReached& effect) {
   Broadcast broadcast(event);
   for (const auto client : effect.clients) {
     if (ControlSession* const session = find(client)) {
-      broadcast.to(session->connection());
+      tell(broadcast, *session, {.group = effect.group});
     }
   }
 }

@@ -105,6 +105,7 @@ class ControlServer::Impl final : public ControlSession::Home {
   void watch_holds() override;
   void closed(ControlSession& session) override;
 
+  static void tell(Broadcast& event, ControlSession& session, const FrameTag& tag);
   void accept();
   void add(asio::local::stream_protocol::socket socket);
   [[nodiscard]] std::string refusal(std::uint32_t user, bool admin) const;

@@ -175,6 +175,31 @@ TEST_CASE("gap: nothing of the state comes behind it") {
   }
 }
 
+TEST_CASE("gap: no event of the group comes behind it") {
+  Fixture fixture;
+  RawClient slow(fixture.path);
+  enter(slow, slow_join(pb::GAP));
+  fixture.daemon.run([](FakeDaemon& fake) {
+    for (int i = 0; i < 8; ++i) {
+      fake.deliver("g", body_of({std::string(kMark, ' ')}), 1, true);
+    }
+    fake.server->apply(core::LeaseGranted{1, 1, 5, {}, {}});
+    fake.server->apply(core::StableReached{1, {1}, 5, 8, {}});
+    fake.server->apply(core::HistoryDurable{"g", 1, {}});
+  });
+  auto again = slow_join(pb::GAP);
+  again.set_id(2);
+  slow.frame(again);
+  bool dropped = false;
+  for (auto reply = slow.read_frame(); reply.value().id() != 2; reply = slow.read_frame()) {
+    dropped = dropped || reply->event().has_gap();
+    CHECK_FALSE(reply->event().has_lease());
+    CHECK_FALSE(reply->event().has_stable());
+    CHECK_FALSE(reply->event().has_durable());
+  }
+  CHECK(dropped);
+}
+
 TEST_CASE("gap: what a member missed while its state came is given as it reads, and its mark is not for that") {
   Fixture fixture;
   RawClient late(fixture.path);
