@@ -110,7 +110,7 @@ class ControlServer::Impl final : public ControlSession::Home {
   void add(asio::local::stream_protocol::socket socket);
   [[nodiscard]] std::string refusal(std::uint32_t user, bool admin) const;
   void bound_backlog();
-  void name_member(pb::GroupMember& out, const ControlSession& session, const core::GroupView& view) const;
+  void name_client(pb::GroupMember& out, const ControlSession& session, core::GroupId group) const;
   void fill_slow(pb::Status& status) const;
   [[nodiscard]] bool is_admin(const Credentials& credentials) const;
   [[nodiscard]] core::ClientId new_client_id();

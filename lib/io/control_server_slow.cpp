@@ -23,18 +23,22 @@ void ControlServer::Impl::tell_slow(const ControlSession& session, core::GroupId
   slow.set_backlog_messages(waiting.messages);
   if (const auto found = groups_.find(group); found != groups_.end()) {
     slow.set_group(found->second.view->name);
-    name_member(*slow.mutable_member(), session, *found->second.view);
   }
+  name_client(*slow.mutable_member(), session, group);
   tell_watchers(event);
 }
 
-void ControlServer::Impl::name_member(pb::GroupMember& out, const ControlSession& session, const core::GroupView& view) const {
-  const core::Pid self = handler_.info().self.pid;
-  for (const auto& member : view.members) {
-    if (member.client == session.id() && member.pid == self) {
-      fill(out, member);
+/// With the name that it has in this group, if any.
+void ControlServer::Impl::name_client(pb::GroupMember& out, const ControlSession& session, core::GroupId group) const {
+  core::GroupMember client{handler_.info().self.pid, session.id(), {}};
+  if (const auto found = groups_.find(group); found != groups_.end()) {
+    for (const auto& member : found->second.view->members) {
+      if (member.client == client.client && member.pid == client.pid) {
+        client.name = member.name;
+      }
     }
   }
+  fill(out, client);
 }
 
 void ControlServer::Impl::watch_holds() {
@@ -64,10 +68,8 @@ void ControlServer::Impl::fill_slow(pb::Status& status) const {
   std::vector<pb::ClientSlow> slow;
   for (const auto& [id, session] : sessions_) {
     if (auto behind = session->slowness()) {
-      for (const core::GroupId group : session->groups) {
-        name_member(*behind->mutable_member(), *session, *groups_.at(group).view);
-      }
-      slow.push_back(std::move(*behind));
+      name_client(*behind->slow.mutable_member(), *session, behind->group);
+      slow.push_back(std::move(behind->slow));
     }
   }
   std::ranges::sort(slow, std::greater(), &pb::ClientSlow::backlog_bytes);

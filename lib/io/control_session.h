@@ -72,8 +72,11 @@ class ControlSession final : public ControlConnection::User {
   bool check_holds(std::chrono::steady_clock::time_point now);
   /// Drops it out of the groups that it would rather lose than the connection. False: there are none.
   bool relieve();
-  /// If it is behind: how far, without its name.
-  [[nodiscard]] std::optional<pb::ClientSlow> slowness() const;
+  struct Behind {
+    core::GroupId group = 0;  ///< in which it is furthest behind; 0: it is in none
+    pb::ClientSlow slow;      ///< without who it is
+  };
+  [[nodiscard]] std::optional<Behind> slowness() const;
   [[nodiscard]] Waiting waiting(core::GroupId group) const { return connection_->waiting(group); }
 
   [[nodiscard]] core::ClientId id() const { return id_; }

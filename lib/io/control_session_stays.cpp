@@ -144,23 +144,27 @@ std::optional<FrameTag> ControlSession::tag_in(std::string_view group) const {
   return found->second.gone ? std::nullopt : std::optional(FrameTag{.group = found->first});
 }
 
-/// The group it is furthest behind in.
-std::optional<pb::ClientSlow> ControlSession::slowness() const {
+/// nullopt: it keeps up. A group that is held for it comes before one where only more waits.
+std::optional<ControlSession::Behind> ControlSession::slowness() const {
   constexpr std::size_t kNotable = std::size_t{1} << 20U;
-  pb::ClientSlow slow;
+  Behind behind;
+  std::pair<bool, std::size_t> furthest;
+  behind.slow.set_action("behind");
+  behind.slow.set_backlog_bytes(connection_->backlog());
+  behind.slow.set_backlog_messages(connection_->backlog_messages());
   bool notable = connection_->backlog() > kNotable;
   for (const auto& [group, stay] : stays_) {
     const Waiting waiting = connection_->waiting(group);
     notable = notable || stay.held || waiting.over(stay.bytes / 2, stay.messages / 2);
-    if (slow.group().empty() || stay.held || waiting.bytes > slow.backlog_bytes()) {
-      slow.set_group(stay.group);
-      slow.set_action(stay.held ? "held" : "behind");
-      slow.set_backlog_bytes(waiting.bytes);
+    const std::pair how_far(stay.held, waiting.bytes);
+    if (behind.group == 0 || how_far > furthest) {
+      furthest = how_far;
+      behind.group = group;
+      behind.slow.set_group(stay.group);
+      behind.slow.set_action(stay.held ? "held" : "behind");
     }
   }
-  slow.set_backlog_bytes(connection_->backlog());
-  slow.set_backlog_messages(connection_->backlog_messages());
-  return notable ? std::optional(slow) : std::nullopt;
+  return notable ? std::optional(behind) : std::nullopt;
 }
 
 // ---- credit

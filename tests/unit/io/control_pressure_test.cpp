@@ -13,6 +13,15 @@ namespace {
 
 constexpr std::size_t kMark = 300'000;
 
+/// Asked on a connection of its own.
+pb::Status status_of(const Fixture& fixture) {
+  RawClient client(fixture.path);
+  auto asked = request(1);
+  asked.mutable_status();
+  client.frame(asked);
+  return client.read_frame().value().status();
+}
+
 pb::Request slow_join(pb::WhenSlow when_slow, std::uint32_t block_ms = 0) {
   auto made = join(1, "g");
   made.mutable_join()->set_when_slow(when_slow);
@@ -246,6 +255,42 @@ TEST_CASE("block: the group waits no longer than the member may be waited for") 
     last = reply;
   }
   CHECK_THAT(last.value().event().closing().why(), Contains("has waited 1 ms for you"));
+}
+
+TEST_CASE("the status names the group that a client holds, and the client as it is named there") {
+  Fixture fixture;
+  RawClient slow(fixture.path);
+  auto held = slow_join(pb::BLOCK, 600'000);
+  held.mutable_join()->set_member_name("in g");
+  enter(slow, held);
+  auto other = join(2, "other");
+  other.mutable_join()->set_member_name("in other");
+  enter(slow, other);
+  flood(fixture, [](FakeDaemon& fake) { return !fake.holds.empty(); });
+  fixture.daemon.run([](FakeDaemon& fake) { fake.deliver("other", body_of({std::string(10 * kMark, ' ')}), 1, true); });
+  const auto status = status_of(fixture);
+  REQUIRE(status.slow_clients_size() == 1);
+  CHECK(status.slow_clients(0).group() == "g");
+  CHECK(status.slow_clients(0).action() == "held");
+  CHECK(status.slow_clients(0).member().name() == "in g");
+}
+
+TEST_CASE("the status names a client that is in no group and does not read") {
+  Fixture fixture;
+  RawClient watcher(fixture.path);
+  auto watching = request(1);
+  watching.mutable_watch();
+  watcher.frame(watching);
+  REQUIRE(watcher.read_frame()->has_watch());
+  fixture.daemon.run([](FakeDaemon& fake) {
+    fake.server->apply(core::SuspicionChanged{{2, 3, 0}, core::Evidence::soft, {}, std::string(10 * kMark, ' ')});
+  });
+  const auto status = status_of(fixture);
+  REQUIRE(status.slow_clients_size() == 1);
+  CHECK(status.slow_clients(0).group().empty());
+  CHECK(status.slow_clients(0).action() == "behind");
+  CHECK(status.slow_clients(0).member().node() == 1);
+  CHECK(status.slow_clients(0).member().client() == 1);
 }
 
 TEST_CASE("disconnect: at the mark that it named itself") {
