@@ -194,7 +194,6 @@ void set_control(io::ControlOptions& control, const engine::Options& options, co
   control.limits.max_in_flight = options.limits.client_queue_bytes;
   control.limits.max_frame = options.limits.max_message + 65536;
   control.limits.client_limit = *parse_size(settings.text("client-limit"));
-  control.limits.max_output = control.limits.client_limit + options.limits.max_message;
   control.limits.max_output_messages = number_of(settings, "client-limit-messages");
   control.limits.large_frames = 2 * options.limits.max_message;
 }

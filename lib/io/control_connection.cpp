@@ -35,7 +35,7 @@ ControlConnection::ControlConnection(Socket socket, const ControlLimits& limits,
 
 /// Replies that are not read stop the requests that cause more of them.
 bool ControlConnection::may_take() const {
-  return !no_room_ && user_->wants_input() && output_.bytes() <= limits_.max_output / 4;
+  return !no_room_ && user_->wants_input() && output_.bytes() <= limits_.max_output() / 4;
 }
 
 /// A large frame that has its room is read to its end in any case: whether it comes is up to its client alone.
@@ -250,8 +250,8 @@ void ControlConnection::send_error(std::uint64_t id, std::string_view code, std:
 
 void ControlConnection::queued() {
   account();
-  if (output_.bytes() > limits_.max_output) {
-    give_up("you do not read: more than " + std::to_string(limits_.max_output) + " bytes are waiting for you");
+  if (output_.bytes() > limits_.max_output()) {
+    give_up("you do not read: more than " + std::to_string(limits_.max_output()) + " bytes are waiting for you");
   } else if (output_.messages() > limits_.max_output_messages) {
     give_up("you do not read: more than " + std::to_string(limits_.max_output_messages) + " messages are waiting for you");
   } else {

@@ -37,9 +37,8 @@ struct ControlLimits {
   std::size_t large_frames = 2 * core::kLargestMessage;   ///< bytes of large frames from all clients together
   std::size_t large_frame_rate = std::size_t{1} << 20U;   ///< bytes a second in which a large frame must come that has begun,
   std::chrono::milliseconds large_frame_slack{30'000};    ///< and how far it may be behind, before its client is disconnected
-  std::size_t max_output = std::size_t{64} << 20U;        ///< bytes queued for one client before it is disconnected
-  std::size_t max_output_messages = 1'000'000;            ///< messages, likewise
-  std::size_t client_limit = std::size_t{64} << 20U;      ///< max_output without a largest message: the largest mark
+  std::size_t client_limit = std::size_t{64} << 20U;      ///< the largest mark: bytes that wait for a member of a group
+  std::size_t max_output_messages = 1'000'000;            ///< queued for one client before it is disconnected
   std::size_t max_unanswered = std::size_t{16} << 20U;    ///< bytes of sends without outcome before it is not read
   std::size_t max_unanswered_messages = 262'144;          ///< messages, likewise
   std::size_t max_backlog = std::size_t{256} << 20U;      ///< bytes queued for all before the one with the most is disconnected
@@ -48,6 +47,9 @@ struct ControlLimits {
   std::size_t reserved_for_admins = 16;   ///< above max_clients
   std::size_t max_groups = 256;           ///< groups of one connection
   std::size_t max_requests = 65536;  ///< unanswered requests of one connection (a batch is one) before it is not read any more
+
+  /// Bytes queued for one client before it is disconnected.
+  [[nodiscard]] std::size_t max_output() const { return client_limit + max_message; }
 };
 
 struct ControlOptions {

@@ -38,16 +38,21 @@ TEST_CASE("a line without end is refused at the bound") {
 TEST_CASE("a client that does not read is told and disconnected, and the others go on") {
   TempDir dir;
   auto options = options_at(dir.file("s"));
-  options.limits.max_output = std::size_t{1} << 20U;
+  options.limits.client_limit = 700'000;  // in each group it stays below
+  options.limits.max_message = 300'000;
   FakeDaemon daemon(options);
   RawClient slow(dir.file("s"));
   RawClient good(dir.file("s"));
   join(slow, "g");
+  join(slow, "more");
   join(good, "g");
   const std::string body = body_of({std::string(60000, 'x')});
   int got = 0;
   for (int i = 0; i < 40; ++i) {
-    daemon.run([&](FakeDaemon& fake) { fake.deliver("g", body, 1, true); });
+    daemon.run([&](FakeDaemon& fake) {
+      fake.deliver("g", body, 1, true);
+      fake.deliver("more", body, 1, true);
+    });
     got += good.read_frame()->event().message_batch().count() == 1 ? 1 : 0;
   }
   CHECK(got == 40);
@@ -57,7 +62,7 @@ TEST_CASE("a client that does not read is told and disconnected, and the others 
     last = reply;
   }
   REQUIRE(last);
-  CHECK_THAT(last->event().closing().why(), Contains("you do not read"));
+  CHECK_THAT(last->event().closing().why(), Contains("you do not read: more than 1000000 bytes"));
   CHECK(good.read_frame()->event().group_view().left(0).reason() == "crashed");
 }
 
@@ -191,7 +196,8 @@ TEST_CASE("large frames share their room: the next is read when the memory of th
 TEST_CASE("a client that asks without reading is not read any more") {
   TempDir dir;
   auto options = options_at(dir.file("s"));
-  options.limits.max_output = std::size_t{1} << 20U;
+  options.limits.client_limit = std::size_t{1} << 19U;
+  options.limits.max_message = std::size_t{1} << 19U;
   FakeDaemon daemon(options);
   RawClient client(dir.file("s"));
   constexpr int kRequests = 3000;  // their replies are several times the bound
