@@ -107,7 +107,7 @@ void Client::Impl::attempt() {
 }
 
 void Client::Impl::lose(const std::string& why) {
-  const bool held = session_.state == Session::State::opening;
+  const bool held = session_.opening;
   const auto fates = outbox_.abandon(held ? 0 : socket_.written_total(), session_.id != 0);
   session_.request = 0;
   held_.close();
@@ -161,7 +161,7 @@ void Client::Impl::retry() {
     }
     return;
   }
-  if (session_.state == Session::State::opening && session_.request == 0) {
+  if (session_.opening && session_.request == 0) {
     send_session();
   }
   for (auto& [name, group] : groups_) {

@@ -70,9 +70,9 @@ class Client::Impl {
 
   /// C6. It begins with the first send.
   struct Session {
-    enum class State : std::uint8_t { none, opening, open } state = State::none;
     std::uint64_t id = 0;       ///< 0: there is none, or the daemon has none to give
     std::uint64_t request = 0;  ///< without reply yet
+    bool opening = false;       ///< sends wait for it
   };
 
   template <typename Predicate>
@@ -93,7 +93,7 @@ class Client::Impl {
   void end_doubts(const control::v1::SessionReply& session);
   void session_refused(const std::string& code);
   /// Where sends go, and all that must not overtake them: they wait for the session (C6).
-  FrameSocket& sink() { return session_.state == Session::State::opening ? held_ : socket_; }
+  FrameSocket& sink() { return session_.opening ? held_ : socket_; }
   void work(std::span<const epoll_event> events);
   static void fill(control::v1::JoinRequest& join, const std::string& name, const JoinOptions& options);
   void write();

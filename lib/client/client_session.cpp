@@ -6,7 +6,7 @@ namespace vsync {
 namespace pb = control::v1;
 
 void Client::Impl::send_session() {
-  session_.state = Session::State::opening;
+  session_.opening = true;
   pb::Request request;
   request.set_id(session_.request = new_request());
   request.mutable_session()->set_session(session_.id);
@@ -16,7 +16,7 @@ void Client::Impl::send_session() {
 
 /// C6. What became of the sends of earlier connections; then those of this one may go.
 void Client::Impl::end_doubts(const pb::SessionReply& session) {
-  session_.state = Session::State::open;
+  session_.opening = false;
   session_.request = 0;
   const auto fates = outbox_.resolve(session);
   outbox_.moved(socket_.appended_total());
@@ -34,7 +34,6 @@ void Client::Impl::session_refused(const std::string& code) {
   }
   session_.id = 0;  // a daemon without sessions
   end_doubts({});
-  session_.state = Session::State::none;
 }
 
 }  // namespace vsync

@@ -42,7 +42,7 @@ class FrameSocket {
   Progress read();
   /// The last read took as much as it could: there may be more.
   [[nodiscard]] bool more() const { return more_; }
-  /// The next whole frame that was read; valid until the next call of read(). Sets lost() when the stream makes no sense.
+  /// The next whole frame that was read; valid until the next call of read(). None, and broken(), when the stream makes no sense.
   [[nodiscard]] std::optional<std::string_view> next_frame();
 
   [[nodiscard]] int fd() const { return fd_; }

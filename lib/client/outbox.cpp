@@ -226,9 +226,4 @@ void Outbox::moved(std::uint64_t by) {
   }
 }
 
-bool Outbox::settled(Ticket ticket) const {
-  const bool open = body_count_ > 0 && ticket >= next_;
-  return !open && find(ticket) == batches_.end();
-}
-
 }  // namespace vsync

@@ -43,8 +43,6 @@ class Outbox {
   [[nodiscard]] std::size_t unanswered_messages() const { return messages_; }
   [[nodiscard]] bool empty() const { return batches_.empty() && body_count_ == 0; }
   [[nodiscard]] bool has_open_batch() const { return body_count_ > 0; }
-  /// Is the outcome of this message known?
-  [[nodiscard]] bool settled(Ticket ticket) const;
 
  private:
   /// What is unanswered of a batch, or one part of it when what lies between was answered first. Empty ones wait for those in
