@@ -416,16 +416,16 @@ void TextRenderer::event(const pb::Event& event) {
 void TextRenderer::checkpoints(const pb::CheckpointReply& reply, bool in_full) {
   for (const auto& kept : reply.checkpoints()) {
     if (!kept.problem().empty()) {
-      out_ << kept.group() << "  cannot be read: " << safe(kept.problem()) << '\n';
+      out_ << safe(kept.group()) << "  cannot be read: " << safe(kept.problem()) << '\n';
       continue;
     }
     const auto checkpoint = kept.checkpoint() == 0 ? std::string("none") : "message " + std::to_string(kept.checkpoint());
     if (!in_full) {
-      out_ << kept.group() << "  messages up to " << kept.index() << ", checkpoint " << checkpoint
+      out_ << safe(kept.group()) << "  messages up to " << kept.index() << ", checkpoint " << checkpoint
            << (kept.follows() ? "" : ", no member here") << '\n';
       continue;
     }
-    out_ << "group: " << kept.group() << "\nmessages up to: " << kept.index() << " (synced " << kept.synced() << ", era "
+    out_ << "group: " << safe(kept.group()) << "\nmessages up to: " << kept.index() << " (synced " << kept.synced() << ", era "
          << kept.era() << ")\ncheckpoint: " << checkpoint << ", " << kept.checkpoint_bytes() << " bytes"
          << (kept.in_progress() ? ", a newer one is being made" : "") << "\nmessages since then: " << kept.log_bytes()
          << " bytes\nkept by nodes:";

@@ -88,6 +88,7 @@ class FakeDaemon final : public io::ControlHandler {
   std::string level;
   core::NodeStatus state;
   io::Diagnosis diagnosis;
+  std::vector<io::KeptGroup> kept;  ///< on its disk
 
   void release_sends();
   void release_sessions();
@@ -100,6 +101,9 @@ class FakeDaemon final : public io::ControlHandler {
 
   // ---- io::ControlHandler
   void input(core::Input input) override;
+  void list_checkpoints(core::ClientId client, core::RequestId request, const std::string& group) override {
+    server->checkpoints(client, request, group, kept);
+  }
   void output_queued() override {}  // every turn ends with end_of_turn()
   [[nodiscard]] core::NodeStatus status() const override { return state; }
   [[nodiscard]] io::NodeInfo info() const override { return {state.self, state.uuid, core::QuorumPolicy::dynamic, "1.2.3"}; }

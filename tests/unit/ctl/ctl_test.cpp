@@ -231,6 +231,19 @@ TEST_CASE("listen joins again when the daemon was excluded") {
   CHECK_THAT(listener.output, Contains("the daemon closed the connection"));
 }
 
+TEST_CASE("what the disk has is shown as text that is fit for a terminal") {
+  Fixture fixture;
+  fixture.daemon.run([](FakeDaemon& daemon) {
+    daemon.kept.resize(2);
+    daemon.kept[0].group = "fine\x1b";
+    daemon.kept[1].group = "broken\x1b";
+    daemon.kept[1].problem = "no header\x1b";
+  });
+  const auto list = fixture.run({"checkpoint", "list"});
+  CHECK_THAT(list, Contains("fine\\x1b  messages up to 0") && Contains("broken\\x1b  cannot be read: no header\\x1b"));
+  CHECK_THAT(fixture.run({"checkpoint", "show", "fine\x1b"}), Contains("group: fine\\x1b\n"));
+}
+
 TEST_CASE("watch prints until it is interrupted") {
   Fixture fixture;
   Ctl watcher(fixture.path, {"watch"});
