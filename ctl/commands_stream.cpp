@@ -1,6 +1,7 @@
 // Commands that print what happens until they are interrupted.
 #include "client/convert.h"
 #include "command.h"
+#include "json/batch.h"
 
 namespace vsync::ctl {
 namespace {
@@ -17,21 +18,8 @@ void show_event(Renderer& show, const pb::Event& event) {
     return;
   }
   pb::Event single;
-  pb::GroupMessage& message = *single.mutable_message();
-  message.set_group(batch.group());
-  *message.mutable_sender() = batch.sender();
-  message.set_view(batch.view());
-  message.set_service(batch.service());
-  message.set_token(batch.token());
-  message.set_direct(batch.direct());
-  message.set_request(batch.request());
-  for (std::size_t i = 0; i < messages.size(); ++i) {
-    message.set_position(batch.position() + i);
-    if (batch.text()) {
-      message.set_text(std::string(messages[i]));
-    } else {
-      message.set_payload(std::string(messages[i]));
-    }
+  for (std::uint32_t i = 0; i < batch.count(); ++i) {
+    fill(*single.mutable_message(), batch, i, messages[i]);
     show.event(single);
   }
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/utf8.h"
+#include "json/batch.h"
 #include "json/json.h"
 
 namespace vsync::io {
@@ -280,25 +281,10 @@ SharedFrame encode_batch(const pb::MessageBatch& batch, const Slice& body) {
 
 SharedFrame encode_messages(const pb::MessageBatch& batch, const Slice& body) {
   pb::Reply reply;
-  pb::GroupMessage& message = *reply.mutable_event()->mutable_message();
-  message.set_group(batch.group());
-  *message.mutable_sender() = batch.sender();
-  message.set_view(batch.view());
-  message.set_service(batch.service());
-  message.set_token(batch.token());
-  message.set_direct(batch.direct());
-  message.set_request(batch.request());
   std::string lines;
   std::string_view rest = body.view();
   for (std::uint32_t i = 0; i < batch.count(); ++i) {
-    message.set_position(batch.position() + i);
-    message.set_index(batch.index() == 0 ? 0 : batch.index() + i);
-    const std::string_view content = next_message(rest);
-    if (batch.text() && valid_utf8(content)) {  // a peer's word is not enough for JSON
-      message.set_text(content.data(), content.size());
-    } else {
-      message.set_payload(content.data(), content.size());
-    }
+    fill(*reply.mutable_event()->mutable_message(), batch, i, next_message(rest));
     append_reply(lines, reply, Encoding::json);
   }
   return {Slice::take(std::move(lines)), {}};

@@ -231,6 +231,25 @@ TEST_CASE("listen joins again when the daemon was excluded") {
   CHECK_THAT(listener.output, Contains("the daemon closed the connection"));
 }
 
+TEST_CASE("listen shows the index of every message of a durable group") {
+  Fixture fixture;
+  Ctl listener(fixture.path, {"listen", "g", "--json"});
+  listener.expect(R"("number":1)");
+  fixture.daemon.run([](FakeDaemon& daemon) {
+    core::DeliverMessages delivery;
+    delivery.group = 1;
+    delivery.token = 5;
+    delivery.position = 1;
+    delivery.text = true;
+    delivery.count = 2;
+    delivery.body = Slice::copy_of(std::string_view("\1\0\0\0a\1\0\0\0b", 10));
+    delivery.history.index = 7;
+    daemon.server->apply(delivery);
+  });
+  listener.expect(R"("text":"a","token":5,"direct":false,"request":0,"index":7)");
+  listener.expect(R"("text":"b","token":5,"direct":false,"request":0,"index":8)");
+}
+
 TEST_CASE("what the disk has is shown as text that is fit for a terminal") {
   Fixture fixture;
   fixture.daemon.run([](FakeDaemon& daemon) {
