@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <limits>
 #include <system_error>
@@ -361,6 +362,9 @@ void Client::Impl::tell_writable() {
 
 int Client::Impl::native_handle() {
   in_event_loop_ = true;
+  if (!attempted_) {
+    attempt();
+  }
   watch_output();
   return epoll_;
 }
@@ -518,8 +522,19 @@ void Client::Impl::handle_error(std::uint64_t id, const pb::Error& error) {
   if (joining != groups_.end()) {
     joining->second.request = 0;
     if (!asked_.contains(id)) {
-      retry_later();  // joins of our own go on until the daemon is a member again
+      retry_later();  // joins of our own go on
+      tell_refused(joining->first, joining->second, error);
     }
+  }
+}
+
+/// A join of our own was refused: told when it is not just that the daemon is no member now, and not at every attempt.
+void Client::Impl::tell_refused(const std::string& name, Group& group, const pb::Error& error) {
+  static constexpr std::array<std::string_view, 3> kPassing{"excluded", "not_member", "shutting_down"};
+  const bool passing = std::ranges::find(kPassing, error.code()) != kPassing.end();
+  if (!passing && std::exchange(group.refused, error.code()) != error.code()) {
+    const std::string why = error.code() + ": " + error.message();
+    call_back([&] { handler_.on_excluded(name, why); });
   }
 }
 
@@ -577,6 +592,7 @@ void Client::Impl::handle_view(const pb::GroupView& view) {
   if (const auto group = groups_.find(view.group()); group != groups_.end()) {
     group->second.joined = true;
     group->second.request = 0;
+    group->second.refused.clear();
     pause_ = milliseconds(0);
   } else if (watching_) {
     const GroupView other = to_view(view);

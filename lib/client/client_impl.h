@@ -64,6 +64,7 @@ class Client::Impl {
     bool joined = false;
     std::uint64_t request = 0;  ///< a join without reply yet, 0 = none
     std::uint64_t join = 0;     ///< the last join's id
+    std::string refused;        ///< code that was told
     std::uint64_t entered = 0;  ///< token of the view that it brought; leases told before are of an earlier stay
     BootClock::time_point lease_until{};
   };
@@ -104,6 +105,7 @@ class Client::Impl {
   void handle(const control::v1::Reply& reply);
   void handle_hello(const control::v1::HelloReply& hello);
   void handle_error(std::uint64_t id, const control::v1::Error& error);
+  void tell_refused(const std::string& name, Group& group, const control::v1::Error& error);
   void handle_event(const control::v1::Event& event);
   void handle_join(const control::v1::Reply& reply);
   void handle_view(const control::v1::GroupView& view);

@@ -1,6 +1,7 @@
 // libvsync against the real control socket around a group service of one node.
 #include "vsync/client.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -432,6 +433,30 @@ TEST_CASE("an exclusion of the daemon: told, and joined again") {
   CHECK(recorder.connections == std::vector<std::string>{"up"});
 }
 
+TEST_CASE("who cannot join again for another reason than its daemon's exclusion is told once, and goes on trying") {
+  Fixture fixture;
+  auto& [dir, path, daemon, recorder, client] = fixture;
+  REQUIRE(client.join("g"));
+  daemon.run([](FakeDaemon& fake) {
+    fake.hold_joins = true;
+    fake.exclude("paused");
+  });
+  auto refuse = [&, joins = std::size_t{1}](std::string_view code) mutable {
+    const auto asked = [&] { return daemon.run([](FakeDaemon& fake) { return fake.inputs.size(); }) > joins; };
+    REQUIRE(poll_until(client, asked));
+    joins = daemon.run([&](FakeDaemon& fake) {
+      fake.refuse_joins(code);
+      return fake.inputs.size();
+    });
+  };
+  refuse("excluded");
+  refuse("other_policy");
+  refuse("other_policy");
+  daemon.run([](FakeDaemon& fake) { fake.release_joins(); });
+  REQUIRE(poll_until(client, [&, &views = recorder.views] { return views.size() == 2; }));
+  CHECK(recorder.excluded == std::vector<std::string>{"g: paused", "g: other_policy: the test says so"});
+}
+
 TEST_CASE("callbacks may send, but not wait") {
   struct Echo : Recorder {
     void on_messages(const Delivery& delivery) override {
@@ -469,6 +494,15 @@ TEST_CASE("stop ends run") {
   REQUIRE(client.join("g"));
   REQUIRE(client.try_post("g", "last"));
   CHECK(client.run());
+}
+
+TEST_CASE("who only waits for the handle is connected") {
+  Fixture fixture;
+  pollfd entry{fixture.client.native_handle(), POLLIN, 0};
+  while (!fixture.client.connected()) {
+    REQUIRE(::poll(&entry, 1, 20000) == 1);
+    REQUIRE(fixture.client.poll(0ms));
+  }
 }
 
 TEST_CASE("with Asio: the handle is readable when there is something to do") {

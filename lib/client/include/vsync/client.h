@@ -278,7 +278,8 @@ struct Credit {
   std::size_t messages = 0;
 };
 
-/// What happens to a client. Override what you need.
+/// What happens to a client. Override what you need. What an override throws comes out of the call that it was called from, and
+/// what was to be told right behind it, outcomes too, is lost.
 class VSYNC_API Handler {
  public:
   Handler() = default;
@@ -305,7 +306,8 @@ class VSYNC_API Handler {
   virtual void on_restored(const Restored& restored);
   /// The messages of a durable group up to `index` are on enough disks.
   virtual void on_durable(std::string_view group, std::uint64_t index);
-  /// In the group no more: the daemon was excluded, or the connection is lost. With Options::rejoin a view follows by itself.
+  /// In the group no more: the daemon was excluded, or the connection is lost. With Options::rejoin a view follows by itself. If
+  /// joining again is refused for another reason (the group has another policy now, say), that is told here, once, and tried on.
   virtual void on_excluded(std::string_view group, std::string_view why);
   /// With JoinOptions::when_slow gap: in the group no more, as the others see it. With Options::rejoin a view follows by itself,
   /// and what was sent between is never delivered here.
@@ -455,7 +457,7 @@ class VSYNC_API Client {
   void stop();
 
   /// For event loops, Asio's for example: readable when poll() has something to do. It stays the same across reconnections. Wait
-  /// for it to be readable (asio::posix::stream_descriptor::async_wait), call poll(), repeat.
+  /// for it to be readable (asio::posix::stream_descriptor::async_wait), call poll(), repeat. The first call begins to connect.
   [[nodiscard]] int native_handle() const;
   [[nodiscard]] bool connected() const;
 
