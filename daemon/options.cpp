@@ -255,8 +255,10 @@ Result<engine::Options> make_options(const Settings& settings) {
   if (options.limits.max_message == 0 || options.limits.client_queue_bytes == 0) {
     return fail("max-message and client-queue must not be 0");
   }
-  options.busy_poll = duration_of(settings, "busy-poll");
-  if (options.busy_poll > seconds(1)) {
+  if (settings.text("busy-poll") != "auto") {
+    options.busy_poll = {duration_of(settings, "busy-poll"), 1};
+  }
+  if (options.busy_poll.stay > seconds(1)) {
     return fail("busy-poll: '" + settings.text("busy-poll") + "' is more than 1s");
   }
   if (settings.given("voter") && options.quorum != core::QuorumPolicy::fixed) {

@@ -50,6 +50,9 @@ Result<void> cluster_name(const std::string& text) {
 Result<void> duration(const std::string& text) {
   return without_value(parse_duration(text));
 }
+Result<void> duration_or_auto(const std::string& text) {
+  return text == "auto" || duration(text) ? Result<void>{} : fail("'" + text + "' is neither auto nor a duration like 10ms");
+}
 Result<void> size(const std::string& text) {
   return without_value(parse_size(text));
 }
@@ -170,8 +173,10 @@ constexpr std::array kDefinitions{
                "bytes of one client that wait to be sent before it is not read any more"},
     Definition{"client-backlog", "", Kind::value, "256MiB", size,
                "bytes that wait for all clients together before the one with the most is disconnected"},
-    Definition{"busy-poll", "", Kind::value, "0s", duration,
-               "stay awake so long after each message, up to 1s: less latency, at the price of a processor; 0s = off"},
+    Definition{
+        "busy-poll", "", Kind::value, "auto", duration_or_auto,
+        "stay awake so long after each message, up to 1s: less latency, at the price of a processor; 0s = off, auto = 50us, "
+        "and no more than a tenth of a processor"},
     Definition{"client-limit", "", Kind::value, "64MiB", size,
                "bytes that wait for one client, beside one largest message, before it is disconnected"},
     Definition{"client-limit-messages", "", Kind::value, "1000000", messages,

@@ -56,6 +56,7 @@ Engine::Engine(asio::io_context& io, Options options, Logs& logs, SettingsSource
       transport_(io, options_.transport, *this),
       discovery_(io, options_.discovery, *this),
       seeds_(options_.transport.seeds),
+      busy_poll_(options_.busy_poll),
       deadline_timer_(io),
       restart_timer_(io),
       fault_timer_(io),
@@ -232,7 +233,7 @@ void Engine::stay_out() {
 void Engine::run() {
   while (!io_.stopped()) {
     io_.run_one();
-    while (!io_.stopped() && now() < awake_until_) {
+    while (!io_.stopped() && busy_poll_.awake(now())) {
       if (io_.poll() == 0) {
         std::this_thread::yield();  // the clients have work, too
       }
@@ -424,8 +425,8 @@ void Engine::end_turn() {
   transport_.flush();
   control_->end_of_turn();
   arm_timer();
-  if (std::exchange(traffic_, false) && options_.busy_poll > core::Duration::zero()) {
-    awake_until_ = now() + options_.busy_poll;
+  if (std::exchange(traffic_, false)) {
+    busy_poll_.message(now());
   }
 }
 

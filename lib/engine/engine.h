@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/node/node.h"
+#include "engine/busy_poll.h"
 #include "engine/durable_groups.h"
 #include "engine/event_log.h"
 #include "engine/logs.h"
@@ -199,8 +200,8 @@ class Engine final : private io::TransportHandler,
   std::deque<core::Input> waiting_;
   bool pumping_ = false;
   bool turn_scheduled_ = false;
-  bool traffic_ = false;              // in this turn: something came from a peer's connection or from a client
-  core::Time awake_until_{};          // busy polling
+  bool traffic_ = false;  // in this turn: something came from a peer's connection or from a client
+  BusyPoll busy_poll_;
   std::uint64_t frames_at_tick_ = 0;  // in and out
   std::uint64_t frames_at_trim_ = 0;
 

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "core/model/config.h"
+#include "engine/busy_poll.h"
 #include "engine/event_log.h"
 #include "engine/logs.h"
 #include "io/control_server.h"
@@ -47,9 +48,9 @@ struct Options {
   core::NodeId highest_configured_node = 0;  ///< lines of the hosts file: ids given at a join are above
   core::ColdStart cold_start = core::ColdStart::wait_all;
   bool bootstrap = false;
-  bool witness = false;                                     ///< B4: a voter that is no member
-  bool found_if_alone = false;                              ///< first line of the hosts file
-  core::Duration busy_poll{};                               ///< time without traffic before the event loop sleeps
+  bool witness = false;         ///< B4: a voter that is no member
+  bool found_if_alone = false;  ///< first line of the hosts file
+  BusyPollOptions busy_poll;
   std::uint64_t durable_limit = std::uint64_t{256} << 20U;  ///< KeeperLimits::log_bytes
   std::vector<EventLogOptions> event_logs;
   Faults faults;

@@ -265,8 +265,14 @@ TEST_CASE("what waits for all clients") {
 }
 
 TEST_CASE("busy polling") {
-  CHECK(options_of({}).busy_poll == std::chrono::seconds(0));
-  CHECK(options_of({"--busy-poll", "10ms"}).busy_poll == std::chrono::milliseconds(10));
+  const auto share_of_a_processor = options_of({}).busy_poll;
+  CHECK(share_of_a_processor.stay > std::chrono::seconds(0));
+  CHECK(share_of_a_processor.share == 0.1);
+  CHECK(options_of({"--busy-poll", "auto"}).busy_poll.stay == share_of_a_processor.stay);
+  CHECK(options_of({"--busy-poll", "0s"}).busy_poll.stay == std::chrono::seconds(0));
+  CHECK(options_of({"--busy-poll", "10ms"}).busy_poll.stay == std::chrono::milliseconds(10));
+  CHECK(options_of({"--busy-poll", "10ms"}).busy_poll.share == 1);
+  CHECK(why_refused({"--busy-poll", "much"}).find("'much' is neither auto nor a duration") != std::string::npos);
   CHECK(why_refused({"--busy-poll", "2s"}) == "busy-poll: '2s' is more than 1s");
 }
 
