@@ -20,17 +20,13 @@ constexpr const char* kTables =
     " PRIMARY KEY(made, offset));"
     "CREATE TABLE IF NOT EXISTS log(last INTEGER PRIMARY KEY, part BLOB NOT NULL, sum INTEGER NOT NULL);";
 
-std::string_view without_length(std::string_view encoded) {
-  return encoded.substr(sizeof(std::uint32_t));
-}
-
 }  // namespace
 
-/// A prepared statement, with its parameters from left to right.
+/// A prepared statement, with its parameters from left to right: bytes must stay until it has run.
 class Database::Statement {
  public:
-  Statement(const Database& database, const char* sql) : database_(database) {
-    ok_ = sqlite3_prepare_v2(database.handle_, sql, -1, &statement_, nullptr) == SQLITE_OK;
+  Statement(const Database& database, const char* sql, unsigned flags = 0) : database_(database) {
+    ok_ = sqlite3_prepare_v3(database.handle_, sql, -1, flags, &statement_, nullptr) == SQLITE_OK;
   }
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
@@ -41,7 +37,7 @@ class Database::Statement {
     return *this;
   }
   Statement& bind(std::string_view blob) {
-    ok_ = ok_ && sqlite3_bind_blob64(statement_, ++bound_, blob.data(), blob.size(), SQLITE_TRANSIENT) == SQLITE_OK;
+    ok_ = ok_ && sqlite3_bind_blob64(statement_, ++bound_, blob.data(), blob.size(), SQLITE_STATIC) == SQLITE_OK;
     return *this;
   }
   /// The next row; false: there is none.
@@ -55,6 +51,13 @@ class Database::Statement {
   Result<void> run() {
     auto done = row();
     return done ? Result<void>{} : tl::unexpected(done.error());
+  }
+  /// For other values.
+  void reset() {
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+    bound_ = 0;
+    ok_ = statement_ != nullptr;
   }
   [[nodiscard]] std::uint64_t number(int column) const {
     return static_cast<std::uint64_t>(sqlite3_column_int64(statement_, column));
@@ -120,7 +123,10 @@ Result<std::unique_ptr<Database>> Database::open_file(const std::string& path, i
   return database;
 }
 
+Database::Database(sqlite3* handle) : handle_(handle) {}
+
 Database::~Database() {
+  append_.reset();  // or the database stays open
   sqlite3_close(handle_);
 }
 
@@ -173,9 +179,7 @@ Result<Contents> Database::summary() {
   Statement sizes(*this,
                   "SELECT (SELECT max(last) FROM log), (SELECT total(length(part)-?) FROM log),"
                   " (SELECT total(length(part)-?) FROM checkpoint WHERE made=0)");
-  auto row = sizes.bind(encode(Messages{}).size() - sizeof(std::uint32_t))
-                 .bind(encode(CheckpointPiece{}).size() - sizeof(std::uint32_t))
-                 .row();
+  auto row = sizes.bind(bytes_of(Messages{}).size()).bind(bytes_of(CheckpointPiece{}).size()).row();
   if (!known || !checkpoint || !row) {
     return tl::unexpected(!known ? known.error() : !checkpoint ? checkpoint.error() : row.error());
   }
@@ -210,8 +214,7 @@ Result<KeptHistory> Database::kept() {
 }
 
 Result<void> Database::set_kept(const KeptHistory& kept) {
-  const auto bytes = encode(Header{kept});
-  const auto part = without_length(bytes);
+  const auto part = bytes_of(Header{kept});
   const auto value = Writer().put(crc32c(part)).raw(part).take();
   return Statement(*this, "INSERT OR REPLACE INTO meta VALUES('kept',?)").bind(value).run();
 }
@@ -292,9 +295,13 @@ Result<void> Database::sync() {
 }
 
 Result<void> Database::append(const Messages& messages) {
-  const auto bytes = encode(messages);
-  const auto part = without_length(bytes);
-  return Statement(*this, "INSERT INTO log VALUES(?,?,?)").bind(messages.last()).bind(part).bind(crc32c(part)).run();
+  const auto part = bytes_of(messages);
+  if (!append_) {
+    append_ = std::make_unique<Statement>(*this, "INSERT INTO log VALUES(?,?,?)", SQLITE_PREPARE_PERSISTENT);
+  }
+  auto done = append_->bind(messages.last()).bind(part).bind(crc32c(part)).run();
+  append_->reset();
+  return done;
 }
 
 Result<void> Database::stage(bool wipe) {
@@ -305,8 +312,7 @@ Result<void> Database::stage(bool wipe) {
 }
 
 Result<void> Database::put(const CheckpointPiece& piece, bool made) {
-  const auto bytes = encode(piece);
-  const auto part = without_length(bytes);
+  const auto part = bytes_of(piece);
   if (piece.offset == 0) {
     if (auto done = Statement(*this, "DELETE FROM checkpoint WHERE made=?").bind(made ? 1 : 0).run(); !done) {
       return done;

@@ -15,9 +15,10 @@ namespace vsync::durable {
 
 /// Tables:
 ///   meta(key, value)             format, group, kept: what the disk has, with a checksum
-///   checkpoint(made, offset, part, sum)   pieces; made = 1: of a newer one that is not complete
+///   checkpoint(made, offset, part, sum)   pieces; made = 1: of a newer one that is not complete; `offset` is twice that of the
+///                                piece, and 1 more if it is the last
 ///   log(last, part, sum)         messages as they were delivered, by the index of the last of them
-/// `part` is durable::encode() of it, `sum` its CRC-32C. The journal is a write-ahead log, synced at each commit.
+/// `part` is durable::bytes_of() it, `sum` its CRC-32C. The journal is a write-ahead log, synced at each commit.
 class Database {
  public:
   /// Opens or makes it. damaged: it is no database, or one of another group.
@@ -59,7 +60,7 @@ class Database {
  private:
   class Statement;
 
-  explicit Database(sqlite3* handle) : handle_(handle) {}
+  explicit Database(sqlite3* handle);
   [[nodiscard]] tl::unexpected<Error> error(const std::string& what) const;
   Result<void> execute(const char* sql);
   static Result<std::unique_ptr<Database>> open_file(const std::string& path, int flags);
@@ -69,6 +70,7 @@ class Database {
   Result<HistoryPosition> checkpoint_position();
 
   sqlite3* handle_;
+  std::unique_ptr<Statement> append_;
   bool newer_ = false;   ///< it is of another version of vsyncd
   bool open_ = false;    ///< a transaction
   bool staged_ = false;  ///< it ends with commit() or rollback()

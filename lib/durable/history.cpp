@@ -11,8 +11,21 @@ namespace {
 
 constexpr std::size_t kMaxPart = std::size_t{80} << 20U;  // the largest message, and some
 constexpr std::size_t kMaxCommon = 65536;
+constexpr std::size_t kFields = 128;  // room for all of a part but its payload
 
 enum class Kind : std::uint8_t { header = 1, checkpoint = 2, messages = 3 };
+
+std::size_t payload(const Header& header) {
+  return header.end.keepers.size() * sizeof(core::NodeId) + header.common.size() * core::kPositionSize;
+}
+
+std::size_t payload(const CheckpointPiece& piece) {
+  return piece.bytes.size();
+}
+
+std::size_t payload(const Messages& messages) {
+  return messages.body.size();
+}
 
 void write(Writer& out, const Header& header) {
   out.put(static_cast<std::uint8_t>(Kind::header));
@@ -92,11 +105,19 @@ bool sound(const Messages& messages) {
 
 }  // namespace
 
+std::string bytes_of(const Part& part) {
+  return std::visit(
+      [](const auto& body) {
+        Writer out(kFields + payload(body));
+        write(out, body);
+        return out.take();
+      },
+      part);
+}
+
 std::string encode(const Part& part) {
-  Writer out;
-  std::visit([&](const auto& body) { write(out, body); }, part);
-  auto bytes = out.take();
-  return Writer(bytes.size() + 4).put(bytes).take();
+  const auto bytes = bytes_of(part);
+  return Writer(bytes.size() + sizeof(std::uint32_t)).put(bytes).take();
 }
 
 Result<Part> decode(std::string_view bytes) {

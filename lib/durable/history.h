@@ -51,10 +51,10 @@ struct Messages {
 
 using Part = std::variant<Header, CheckpointPiece, Messages>;
 
-/// With its length in front.
-[[nodiscard]] std::string encode(const Part& part);
-/// Without it.
+[[nodiscard]] std::string bytes_of(const Part& part);
 [[nodiscard]] Result<Part> decode(std::string_view bytes);
+/// The bytes with their length in front, as a PartReader takes them.
+[[nodiscard]] std::string encode(const Part& part);
 
 /// Takes encoded parts from bytes that come in pieces, cut anywhere.
 class PartReader {
