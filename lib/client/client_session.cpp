@@ -28,11 +28,13 @@ void Client::Impl::end_doubts(const pb::SessionReply& session) {
 
 void Client::Impl::session_refused(const std::string& code) {
   session_.request = 0;
-  if (code == "busy" || code == "excluded" || code == "shutting_down") {
+  const bool left = code == "not_member";  // the daemon has left its cluster, and may join again
+  if (code == "busy" || code == "excluded" || code == "shutting_down" || (left && outbox_.in_doubt())) {
     retry_later();  // its last connection is not over yet, or the daemon is in no view
     return;
   }
-  session_.id = 0;  // a daemon without sessions
+  session_.id = 0;       // a daemon without sessions …
+  sent_before_ = !left;  // … or without any now: the next send asks again
   end_doubts({});
 }
 

@@ -34,6 +34,7 @@ class Outbox {
   std::vector<Sent> abandon(std::uint64_t written, bool keep);
   /// The fates of what is in doubt.
   std::vector<Sent> resolve(const control::v1::SessionReply& session);
+  [[nodiscard]] bool in_doubt() const { return !batches_.empty() && batches_.front().doubtful; }
   /// The first ticket that is in no doubt.
   [[nodiscard]] Ticket first_of_connection() const;
   /// What was added since the last connection was lost has gone from the sink it was added to into another, behind `by` bytes.

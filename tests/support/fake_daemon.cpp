@@ -148,7 +148,9 @@ void FakeDaemon::on(core::ClientGone&& client) {
 
 void FakeDaemon::on(core::ClientSession&& session) {
   sessions.push_back(session);
-  if (hold_sessions) {
+  if (!refuse_sessions.empty()) {
+    server->apply(core::RequestRefused{session.client, session.request, refuse_sessions, "no session"});
+  } else if (hold_sessions) {
     held_sessions_.push_back(session);
   } else {
     server->apply(core::SessionOpened{session.client, session.request, fates});

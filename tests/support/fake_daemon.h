@@ -75,6 +75,7 @@ class FakeDaemon final : public io::ControlHandler {
   core::Time lease_until{};             ///< told to leaders that want to know
   core::SessionFates fates;             ///< for who opens a session
   bool hold_sessions = false;           ///< they get no reply until release_sessions()
+  std::string_view refuse_sessions;     ///< code with which they are refused; empty: they are not
   bool hold_joins = false;              ///< joins get no reply until release_joins()
   std::vector<core::ClientSend> sends;  ///< as they came
   std::vector<std::string> inputs;      ///< "join G", "leave G", "send G", "request G", "reply", as they came

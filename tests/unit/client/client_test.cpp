@@ -310,6 +310,41 @@ TEST_CASE("a daemon that comes back: it tells what became of the sends, and the 
   REQUIRE(client.send("g", "again"));
 }
 
+TEST_CASE("a daemon that has left its cluster: what is in doubt waits until it is a member again") {
+  TempDir dir;
+  auto daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
+  Recorder recorder;
+  Client client(recorder, {.socket = dir.file("s"), .timeout = 20s, .longest_pause = 100ms});
+  REQUIRE(client.join("g"));
+  REQUIRE(client.send("g", "1"));
+  daemon->run([](FakeDaemon& fake) { fake.hold_sends = true; });
+  REQUIRE(client.post("g", "2"));
+  REQUIRE(client.status());
+  daemon->stop();
+  REQUIRE(poll_until(client, [&] { return recorder.connections.size() == 2; }));
+  daemon = std::make_unique<FakeDaemon>(options_at(dir.file("s")));
+  daemon->run([](FakeDaemon& fake) { fake.refuse_sessions = "not_member"; });
+  REQUIRE(poll_until(client, [&] { return daemon->run([](FakeDaemon& fake) { return fake.sessions.size() >= 2; }); }));
+  CHECK(recorder.sent.size() == 1);
+  daemon->run([](FakeDaemon& fake) {
+    fake.refuse_sessions = {};
+    fake.fates = {true, 0, {{1, 2}}};
+  });
+  REQUIRE(poll_until(client, [&] { return recorder.outcomes == 2; }));
+  CHECK(recorder.sent[1].fate == Fate::delivered);
+}
+
+TEST_CASE("a first send to a daemon that has left its cluster is answered at once, and a later one has a session") {
+  Fixture fixture;
+  auto& [dir, path, daemon, recorder, client] = fixture;
+  REQUIRE(client.join("g"));
+  daemon.run([](FakeDaemon& fake) { fake.refuse_sessions = "not_member"; });
+  REQUIRE(client.send("g", "1"));
+  daemon.run([](FakeDaemon& fake) { fake.refuse_sessions = {}; });
+  REQUIRE(client.send("g", "2"));
+  CHECK(daemon.run([](FakeDaemon& fake) { return fake.sessions.size(); }) == 2);
+}
+
 TEST_CASE("sends wait for their session, and were not delivered if it never opened") {
   Fixture fixture;
   auto& [dir, path, daemon, recorder, client] = fixture;
