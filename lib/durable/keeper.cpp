@@ -99,7 +99,6 @@ void Keeper::gone(core::ClientId client) {
 void Keeper::dismissed(core::ClientId client, const std::string& group) {
   if (auto* kept = find(group)) {
     left(*kept, client);
-    joined_or_not(*kept, client);
   }
 }
 
@@ -111,6 +110,7 @@ void Keeper::left(Kept& kept, core::ClientId client) {
   }
   let_go(kept, client);
   forget(kept, client);
+  joined_or_not(kept, client);
 }
 
 void Keeper::let_go(Kept& kept, core::ClientId client) {
@@ -136,7 +136,6 @@ void Keeper::apply(const core::GroupViewInstalled& effect) {
   for (const auto& departure : view.left) {
     if (departure.member.pid == home_.self()) {
       left(*kept, departure.member.client);
-      joined_or_not(*kept, departure.member.client);
     }
   }
   check_due(*kept, true);
@@ -163,8 +162,8 @@ void Keeper::over() {
 
 /// K2: our disk follows the group as long as a local member has its state.
 void Keeper::apply(const core::DeliverMessages& effect) {
-  auto* kept = find(effect.group);
-  if (kept == nullptr || effect.history.era == 0) {
+  auto* kept = effect.history.era == 0 ? nullptr : find(effect.group);  // most groups are not durable
+  if (kept == nullptr) {
     return;
   }
   auto messages = messages_of(effect);

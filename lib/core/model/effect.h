@@ -119,7 +119,7 @@ struct StateArrived {
   std::uint64_t index = 0;  ///< K1: of the last message that is in the state, in a durable group
 };
 
-/// T2: a client is in the group no more, because it could not get the group's state.
+/// A client is in the group no more, because it could not get the group's state (T2), or its disk here does not keep it (K2).
 struct ClientDismissed {
   ClientId client = 0;
   GroupId group = 0;
