@@ -8,6 +8,7 @@
 
 #include "base/codec.h"
 #include "base/crc.h"
+#include "durable/wal.h"
 
 namespace vsync::durable {
 
@@ -91,7 +92,10 @@ tl::unexpected<Error> Database::error(const std::string& what) const {
 }
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path, const std::string& group, bool& damaged) {
-  damaged = false;
+  damaged = log_is_damaged(path + "-wal");  // before SQLite cuts off what does not fit
+  if (damaged) {
+    return fail("the journal was changed by the disk: " + path + "-wal");
+  }
   auto database = open_file(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   if (auto prepared = database ? (*database)->prepare(group) : Result<void>{}; !prepared) {
     damaged = !(*database)->newer_ && !(*database)->unusable();
@@ -141,7 +145,7 @@ Result<void> Database::execute(const char* sql) {
 }
 
 Result<void> Database::prepare(const std::string& group) {
-  for (const auto* sql : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", kTables}) {
+  for (const auto* sql : {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA wal_checkpoint(TRUNCATE)", kTables}) {
     if (auto done = execute(sql); !done) {
       return done;
     }
@@ -154,10 +158,7 @@ Result<void> Database::prepare(const std::string& group) {
     const auto name = this->group();
     return name && *name == group ? Result<void>{} : fail("it is of another group");
   }
-  if (auto done = Statement(*this, "INSERT INTO meta VALUES('format',?)").bind(kFormat).run(); !done) {
-    return done;
-  }
-  return Statement(*this, "INSERT INTO meta VALUES('group',?)").bind(group).run();
+  return Statement(*this, "INSERT INTO meta VALUES('format',?),('group',?)").bind(kFormat).bind(group).run();
 }
 
 Result<bool> Database::has_format() {
