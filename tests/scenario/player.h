@@ -88,6 +88,7 @@ class Player {
   [[nodiscard]] std::vector<sim::HostId> hosts(Words words) const;
   [[nodiscard]] std::vector<std::pair<sim::HostId, sim::HostId>> links(Words words) const;
   [[nodiscard]] bool in_view(const std::string& members, const std::vector<sim::HostId>& at) const;
+  [[nodiscard]] bool has_members(const std::string& group, const std::string& members, const std::vector<sim::HostId>& at) const;
   [[nodiscard]] bool has_lease(sim::HostId host, const std::string& group) const;
   [[nodiscard]] bool settled() const;
   /// Until the condition holds; false: it does not within `limit`.

@@ -225,6 +225,19 @@ bool Player::in_view(const std::string& members, const std::vector<HostId>& at) 
   });
 }
 
+/// The nodes of the group's members, in seniority order, as all the machines `at` see them.
+bool Player::has_members(const std::string& group, const std::string& members, const std::vector<HostId>& at) const {
+  return std::all_of(at.begin(), at.end(), [&](HostId host) {
+    std::string found;
+    for (const auto& view : world_->running(host) ? world_->status(host).groups : std::vector<GroupViewPtr>{}) {
+      for (const auto& member : view->name == group ? view->members : std::vector<GroupMember>{}) {
+        found += (found.empty() ? "" : ",") + std::to_string(member.pid.node);
+      }
+    }
+    return found == members;
+  });
+}
+
 /// Does a client of this machine hold the group's lease, as its daemon knows?
 bool Player::has_lease(HostId host, const std::string& group) const {
   if (!world_->running(host)) {
@@ -288,6 +301,9 @@ std::string Player::expect(Words words) {
   if (words.size() >= 4 && words[0] == "view" && words[2] == "at") {
     return in_view(words[1], hosts(words.subspan(3))) ? "" : "it is not so";
   }
+  if (words.size() >= 5 && words[0] == "members" && words[3] == "at") {
+    return has_members(words[1], words[2], hosts(words.subspan(4))) ? "" : "it is not so";
+  }
   if (words.size() == 3 && words[0] == "role") {
     const auto host = static_cast<HostId>(number(words[1]));
     const auto role = world_->running(host) ? std::string(to_string(world_->status(host).role)) : "down";
@@ -311,7 +327,8 @@ std::string Player::expect(Words words) {
     const bool bounded = queues.unbound <= number(words[1]) && queues.held <= number(words[2]);
     return bounded ? "" : std::to_string(queues.unbound) + " unbound, " + std::to_string(queues.held) + " held";
   }
-  return "expect view 1,2 at HOST... | role HOST ROLE | step NAME COUNT [exactly] | queues UNBOUND HELD [now] | "
+  return "expect view 1,2 at HOST... | members GROUP 1,2 at HOST... | role HOST ROLE | step NAME COUNT [exactly] | queues "
+         "UNBOUND HELD [now] | "
          "[no-]lease HOST GROUP | complete COUNT";
 }
 

@@ -94,12 +94,17 @@ bool GroupHistory::told(const Pid& daemon, const KeptHistory& kept) {
   }
   if (kept.blank()) {
     blank_.insert(daemon);
-  } else {
+  }
+  learn(kept);
+  return true;
+}
+
+void GroupHistory::learn(const KeptHistory& kept) {
+  if (now_.blank() && !kept.blank()) {
     now_ = kept;
     asking_ = false;
     blank_.clear();
   }
-  return true;
 }
 
 bool GroupHistory::answered(const std::set<Pid>& daemons) const {
@@ -125,10 +130,11 @@ HistoryPosition GroupHistory::count(std::uint32_t count) {
 }
 
 std::string_view GroupHistory::refusal(NodeId node, const KeptHistory& kept) const {
-  if (now_.blank()) {
+  const auto& known = now_.blank() ? kept : now_;
+  if (known.blank()) {
     return {};
   }
-  return !keeps(node) ? "not_a_keeper" : !kept.blank() && kept.origin != now_.origin ? "other_history" : "";
+  return !contains(known.keepers, node) ? "not_a_keeper" : !kept.blank() && kept.origin != known.origin ? "other_history" : "";
 }
 
 bool GroupHistory::keeps(NodeId node) const {

@@ -26,7 +26,9 @@ class GroupHistory {
   void begin(std::uint64_t token, std::uint64_t name, const std::vector<DiskOffer>& offers, std::size_t winner,
              std::uint32_t disks);
 
-  // ---- a group that none of its members knows (K3)
+  // ---- a group that was not known here (K3)
+  /// What a disk says of it first fixes origin and keepers; what comes later changes nothing.
+  void learn(const KeptHistory& kept);
   /// May it begin with blank disks? Not before all `daemons` have said that theirs have nothing of it; from now on they are
   /// asked.
   bool begins_blank_or_asks(const std::set<Pid>& daemons);

@@ -65,10 +65,10 @@ void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t 
   });
   if (first != members.end()) {
     cold_ = false;
-    begin(first->ref(), members, token);
+    begin(first->ref(), members, token, strangers(history));
   } else if (const auto winner = founding.disks > 0 ? begin_era(members, token, history, founding) : newest_offer(members)) {
     cold_ = true;
-    begin(*winner, members, token);
+    begin(*winner, members, token, strangers(history));
     if (founding.disks > 0) {
       joiners_.insert(*winner);  // K3: its node's disk has the state, the member itself gets it from there
     }
@@ -96,13 +96,14 @@ std::optional<ClientRef> GroupState::begin_era(const std::vector<GroupMember>& m
   return waiting[*winner];
 }
 
-void GroupState::begin(const ClientRef& donor, const std::vector<GroupMember>& members, std::uint64_t token) {
+void GroupState::begin(const ClientRef& donor, const std::vector<GroupMember>& members, std::uint64_t token,
+                       const std::set<ClientRef>& strangers) {
   boundary_ = token;
   donor_ = donor;
   replicas_.at(donor).mark = Mark::has;
   for (const auto& member : members) {
-    if (waits(member.ref())) {
-      joiners_.insert(member.ref());
+    if (const auto ref = member.ref(); waits(ref) && !strangers.contains(ref)) {
+      joiners_.insert(ref);
     }
   }
 }
@@ -135,20 +136,13 @@ bool GroupState::exists() const {
   return std::any_of(replicas_.begin(), replicas_.end(), [](const auto& entry) { return entry.second.mark != Mark::waits; });
 }
 
-bool GroupState::contradicts(const KeptHistory& kept) const {
-  return !kept.blank() && std::any_of(replicas_.begin(), replicas_.end(), [&](const auto& entry) {
-    const auto& other = entry.second.kept;
-    return !other.blank() && other.origin != kept.origin;
-  });
-}
-
 std::set<ClientRef> GroupState::strangers(const GroupHistory& history) const {
   std::set<ClientRef> found;
-  if (exists() || history.now().blank()) {
+  if (history.now().blank() || mutant(Mutant::history_strangers)) {
     return found;
   }
   for (const auto& [member, replica] : replicas_) {
-    if (replica.kept.blank() && !history.keeps(member.pid.node)) {
+    if (!history.keeps(member.pid.node)) {
       found.insert(member);
     }
   }

@@ -63,9 +63,7 @@ class GroupState {
   [[nodiscard]] bool exists() const;
   /// Nobody wants the state.
   [[nodiscard]] bool empty() const { return replicas_.empty(); }
-  /// K3: somebody waits whose disk has another history than this one.
-  [[nodiscard]] bool contradicts(const KeptHistory& kept) const;
-  /// K3: these wait on nodes that do not keep the group, with nothing on their disks.
+  /// K3: these wait on nodes that do not keep the group, and came before that was known.
   [[nodiscard]] std::set<ClientRef> strangers(const GroupHistory& history) const;
   /// K3: what the disks of those who wait have.
   [[nodiscard]] std::vector<HistoryPosition> known() const;
@@ -91,7 +89,8 @@ class GroupState {
   [[nodiscard]] std::optional<ClientRef> newest_offer(const std::vector<GroupMember>& members) const;
   [[nodiscard]] std::optional<ClientRef> begin_era(const std::vector<GroupMember>& members, std::uint64_t token,
                                                    GroupHistory& history, const Founding& founding);
-  void begin(const ClientRef& donor, const std::vector<GroupMember>& members, std::uint64_t token);
+  void begin(const ClientRef& donor, const std::vector<GroupMember>& members, std::uint64_t token,
+             const std::set<ClientRef>& strangers);
 
   std::map<ClientRef, Replica> replicas_;
   std::uint64_t boundary_ = 0;

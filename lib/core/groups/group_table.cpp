@@ -64,6 +64,7 @@ GroupTable::Change GroupTable::join(const Pid& daemon, ClientId client, const Jo
   }
   if (body.policy.disks > 0) {
     group.policy = body.policy;
+    group.history.learn(body.state.kept);
   }
   group.joining.push_back(member);
   ++memberships_;
@@ -84,17 +85,20 @@ Group GroupTable::new_group(const JoinBody& body) const {
   return group;
 }
 
-/// K1: a state must be kept as the group keeps it. Members without state leave that open to the first who wants it.
+/// K1, K3: a state must be kept as the group keeps it. That is as a disk says, or as long as none has, as the first says who
+/// waits.
 std::string_view GroupTable::refusal(const Group& group, const Pid& daemon, const JoinBody& body) {
   if (!body.state.wanted && body.policy.disks == 0) {
     return {};
   }
-  const bool open = body.policy.disks > 0 && group.state.empty() && group.history.now().blank();
-  if (body.policy.disks != group.policy.disks && !open) {
+  const auto& kept = body.state.kept;
+  const bool first = group.state.empty() || (!kept.blank() && group.policy.disks > 0 && !mutant(Mutant::history_waiting_decide));
+  const bool open = body.policy.disks > 0 && group.history.now().blank() && first;
+  const auto disks = !open ? group.policy.disks : kept.blank() ? body.policy.disks : kept.keepers.size();
+  if (body.policy.disks != disks) {
     return "other_policy";
   }
-  const auto why = body.state.wanted ? group.history.refusal(daemon.node, body.state.kept) : "";
-  return why.empty() && group.state.contradicts(body.state.kept) ? "other_history" : why;
+  return body.state.wanted ? group.history.refusal(daemon.node, kept) : "";
 }
 
 GroupTable::Change GroupTable::leave(const Pid& daemon, ClientId client, GroupId id, LeaveReason reason) {

@@ -92,7 +92,9 @@ namespace vsync::core {
   X(history_no_era, "K1: the era stays the same after a recovery")                                     \
   X(history_era_restarts, "K1: eras begin again in a cluster that was founded anew")                   \
   X(history_forgotten, "K3: where a group is kept is forgotten with its last member")                  \
-  X(history_unasked, "K3: a group begins although a disk in the view has it")
+  X(history_unasked, "K3: a group begins although a disk in the view has it")                          \
+  X(history_strangers, "K3: a member on a node that does not keep the group gets its state")           \
+  X(history_waiting_decide, "K3: who waits with nothing says how many disks a group has that is kept")
 
 enum class Mutant {
   none,

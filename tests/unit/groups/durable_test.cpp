@@ -225,6 +225,81 @@ TEST_CASE("K3 histories of two groups under one name are never mixed") {
   CHECK(all<RequestRefused>(cluster[2].take()).empty());
 }
 
+TEST_CASE("K3 the first disk that tells fixes where a group is kept, and later answers change nothing") {
+  Cluster cluster(7);
+  join(cluster, 4, kNew, 2);
+  join(cluster, 5, kNew, 2);  // now all are asked
+  join(cluster, 1, kNew, 2, kept_by({1, 2}, 7));
+  for (const NodeId node : {4U, 5U}) {
+    CHECK(only<ClientDismissed>(cluster[node].take()).reason == LeaveReason::not_a_keeper);
+  }
+  tell(cluster, 6, kept_by({6, 7}, 8, {11, 5}));
+  CHECK(all<ClientDismissed>(cluster[1].take()).empty());
+  join(cluster, 6, kNew, 2, kept_by({6, 7}, 8, {11, 5}));
+  CHECK(refusal(cluster, 6) == "not_a_keeper");
+  join(cluster, 2, kNew, 2, kept_by({1, 2}, 9));
+  CHECK(refusal(cluster, 2) == "other_history");
+  join(cluster, 2, kNew + 1, 2);  // that disk was replaced
+  cluster[2].take();
+  cluster[2].send(kNew + 1, "d", Service::total, {"hello"});
+  cluster.settle();
+  CHECK(only<DeliverMessages>(cluster[2].take()).history.index == 4);
+}
+
+TEST_CASE("K3 members that wait with nothing decide nothing once a disk tells") {
+  Cluster cluster(4);
+  join(cluster, 4, kNew, 4);
+  join(cluster, 1, kNew, 3);
+  CHECK(refusal(cluster, 1) == "other_policy");  // as long as that is all that is known
+  join(cluster, 2, kNew, 3, kept_by({1, 2, 3}));
+  CHECK(only<ClientDismissed>(cluster[4].take()).reason == LeaveReason::not_a_keeper);
+  join(cluster, 4, kNew + 1, 4);
+  CHECK(refusal(cluster, 4) == "other_policy");
+  join(cluster, 1, kNew + 1, 3);
+  CHECK(all<RequestRefused>(cluster[1].take()).empty());
+}
+
+TEST_CASE("K3 a member that contradicts its own disk is refused") {
+  Cluster cluster(4);
+  join(cluster, 1, kNew, 1, kept_by({1, 2, 3}));
+  CHECK(refusal(cluster, 1) == "other_policy");
+  join(cluster, 4, kNew, 3, kept_by({1, 2, 3}));
+  CHECK(refusal(cluster, 4) == "not_a_keeper");
+  join(cluster, 2, kNew, 2, kept_by({1, 2}, 8));  // nothing has come of either
+  CHECK(all<RequestRefused>(cluster[2].take()).empty());
+}
+
+TEST_CASE("K3 a member that came during a flush gets no state on another node") {
+  Cluster cluster(4);
+  cluster[3].join(kOther, "d");  // not yet durable
+  cluster.settle();
+  const auto joins = [&](NodeId node, KeptHistory kept) {
+    ClientJoin join{kNew, 1, "d", "member", {.total_only = true, .disks = 3}};
+    join.state.wanted = true;
+    join.state.kept = std::move(kept);
+    cluster[node].groups.request(std::move(join), cluster[node].effects);
+    REQUIRE(cluster.bind_one(cluster[node]));
+  };
+  joins(4, {});
+  joins(1, kept_by({1, 2, 3}));
+  SECTION("it does not count") {
+    joins(2, {});
+    cluster.settle();
+    cluster[1].take();
+    cluster[1].send(kNew, "d", Service::total, {"hello"});
+    cluster.settle();
+    CHECK(only<SendOutcome>(cluster[1].take()).code == "no_state");
+  }
+  SECTION("it goes when the others have begun") {
+    joins(2, kept_by({1, 2, 3}));
+    cluster.settle();
+    CHECK(all<HistoryRequested>(cluster[4].take()).empty());
+    CHECK(all<HistoryAdopted>(cluster[4].take()).empty());
+  }
+  join(cluster, 3, kNew, 3);
+  CHECK(only<ClientDismissed>(cluster[4].take()).reason == LeaveReason::not_a_keeper);
+}
+
 TEST_CASE("K1 an era is larger than all that the disks know, and an origin is of one cluster") {
   Cluster cluster(1);
   const HistoryPosition old{std::uint64_t{1} << 50U, 5};
