@@ -132,6 +132,10 @@ bool GroupState::needs_view() const {
   return !active() && !marked(Mark::waits).empty() && (!marked(Mark::has).empty() || !marked(Mark::refuses).empty());
 }
 
+bool GroupState::awaits_itself(const ClientRef& donor, std::uint64_t token) const {
+  return token == boundary_ && donor == donor_ && joiners_.contains(donor) && !mutant(Mutant::history_empty_donor);
+}
+
 bool GroupState::exists() const {
   return std::any_of(replicas_.begin(), replicas_.end(), [](const auto& entry) { return entry.second.mark != Mark::waits; });
 }

@@ -59,6 +59,8 @@ class GroupState {
   /// A view must be installed although nobody comes or goes: somebody waits, and no transfer serves it.
   [[nodiscard]] bool needs_view() const;
   [[nodiscard]] bool active() const { return !joiners_.empty(); }
+  /// K3: it is the donor of this transfer, and has not got its own disk's state yet.
+  [[nodiscard]] bool awaits_itself(const ClientRef& donor, std::uint64_t token) const;
   /// Somebody has the state.
   [[nodiscard]] bool exists() const;
   /// Nobody wants the state.

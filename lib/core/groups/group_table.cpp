@@ -135,10 +135,16 @@ GroupTable::Change GroupTable::flushed(const Pid& daemon, GroupId id) {
 /// T1, T2. Somebody who waits for the next boundary gets it: a view in which nobody comes or goes.
 GroupTable::Change GroupTable::state_news(const Pid& daemon, ClientId client, GroupId id, const StateBody& body) {
   const auto it = groups_.find(id);
-  if (it == groups_.end() || !it->second.state.news({daemon, client}, body.token, body.news)) {
+  if (it == groups_.end()) {
     return {};
   }
   auto& group = it->second;
+  if (body.news == StateNews::refused && group.state.awaits_itself({daemon, client}, body.token)) {
+    return leave(daemon, client, id, LeaveReason::no_state);  // K3: its disk tells nothing; the others choose again
+  }
+  if (!group.state.news({daemon, client}, body.token, body.news)) {
+    return {};
+  }
   return group.state.needs_view() && !group.flushing() ? advance(group) : Change{.group = id};
 }
 

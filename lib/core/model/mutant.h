@@ -94,7 +94,8 @@ namespace vsync::core {
   X(history_forgotten, "K3: where a group is kept is forgotten with its last member")                  \
   X(history_unasked, "K3: a group begins although a disk in the view has it")                          \
   X(history_strangers, "K3: a member on a node that does not keep the group gets its state")           \
-  X(history_waiting_decide, "K3: who waits with nothing says how many disks a group has that is kept")
+  X(history_waiting_decide, "K3: who waits with nothing says how many disks a group has that is kept") \
+  X(history_empty_donor, "K3: a member has the state although its disk did not give it")
 
 enum class Mutant {
   none,
