@@ -14,7 +14,7 @@ namespace vsync::durable {
 
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr const char* kTables =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS checkpoint(made INTEGER, offset INTEGER, part BLOB NOT NULL, sum INTEGER NOT NULL,"
@@ -303,6 +303,15 @@ Result<void> Database::append(const Messages& messages) {
   auto done = append_->bind(messages.last()).bind(part).bind(crc32c(part)).run();
   append_->reset();
   return done;
+}
+
+Result<void> Database::promise(std::uint64_t era) {
+  auto known = kept();
+  if (!known) {
+    return tl::unexpected(known.error());
+  }
+  known->promised = std::max(known->promised, era);
+  return set_kept(*known);
 }
 
 Result<void> Database::stage(bool wipe) {

@@ -46,6 +46,7 @@ class Database {
   Result<void> begin();  ///< a transaction, unless one is open
   Result<void> sync();   ///< ends it, unless it is staged
   Result<void> append(const Messages& messages);
+  Result<void> promise(std::uint64_t era);
   Result<void> stage(bool wipe);
   [[nodiscard]] bool staged() const { return staged_; }
   Result<void> put(const CheckpointPiece& piece, bool made);

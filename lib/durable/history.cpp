@@ -35,6 +35,7 @@ void write(Writer& out, const Header& header) {
   for (const auto node : header.end.keepers) {
     out.put(node);
   }
+  out.put(header.end.promised);
   out.put(static_cast<std::uint32_t>(header.common.size()));
   for (const auto& position : header.common) {
     write(out, position);
@@ -63,6 +64,7 @@ Header read_header(Reader& in) {
   for (auto n = in.count(core::kMaxDisks, sizeof(core::NodeId)).value_or(0); n > 0; --n) {
     header.end.keepers.push_back(in.value<core::NodeId>());
   }
+  header.end.promised = in.value<std::uint64_t>();
   for (auto n = in.count(kMaxCommon, core::kPositionSize).value_or(0); n > 0; --n) {
     header.common.push_back(core::read_position(in));
   }

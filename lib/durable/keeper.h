@@ -82,6 +82,7 @@ class Keeper {
 
   // ---- effects of the core
   void apply(const core::HistoryAsked& effect);  ///< also of groups that no member has joined here
+  void apply(const core::EraProposed& effect);
   void apply(core::HistoryRequested& effect);
   void apply(core::StateArrived& effect);  ///< StateArrived::history
   void apply(const core::HistoryAdopted& effect);

@@ -263,14 +263,33 @@ void Keeper::drop_restore(Kept& kept) {
   kept.restore.reset();
 }
 
+/// K1. Nobody has the state, so a transfer that was under way is over.
+void Keeper::apply(const core::EraProposed& effect) {
+  auto* kept = find(effect.group);
+  if (kept == nullptr || !kept->open) {
+    return;  // the member that waited is gone
+  }
+  kept->waiting.clear();
+  drop_restore(*kept);
+  auto& promised = kept->contents.kept.promised;
+  promised = std::max(promised, effect.era);
+  store_.promise(kept->name, effect.era,
+                 [this, id = effect.id, era = effect.era, alive = std::weak_ptr(alive_)](const auto& done) {
+                   if (!alive.expired()) {
+                     return done ? home_.input(core::EraPromised{id, era}) : home_.failed(done.error().message);
+                   }
+                 });
+}
+
 /// K3: only now the disk may change, for until now the group may have had to begin anew from what it was.
 void Keeper::apply(const core::HistoryAdopted& effect) {
   auto* kept = find(effect.group);
   if (kept == nullptr || !kept->restore || kept->restore->token != effect.token || !kept->restore->header) {
     return home_.failed("group " + effect.group + ": its history is not here");
   }
-  const auto end = kept->restore->header->end;
   auto& mine = kept->contents.kept;
+  auto end = kept->restore->header->end;
+  end.promised = mine.promised;
   if (kept->restore->staged || mine.position.era != end.position.era) {
     if (kept->restore->checkpoint.era != 0 && !kept->restore->own) {
       kept->contents.checkpoint = kept->restore->checkpoint;

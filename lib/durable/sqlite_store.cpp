@@ -289,6 +289,11 @@ void SqliteStore::append(const std::string& group, Messages messages, Done done)
       group, [messages = std::move(messages)](Database& database) { return database.append(messages); }, std::move(done));
 }
 
+void SqliteStore::promise(const std::string& group, std::uint64_t era, Done done) {
+  write(
+      group, [era](Database& database) { return database.promise(era); }, std::move(done));
+}
+
 void SqliteStore::stage(const std::string& group, bool wipe) {
   write(
       group, [wipe](Database& database) { return database.stage(wipe); }, nullptr);

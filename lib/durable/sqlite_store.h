@@ -33,6 +33,7 @@ class SqliteStore final : public Store {
   void open(const std::string& group, std::function<void(Result<Contents>)> done) override;
   void kept(const std::string& group, std::function<void(Result<Contents>)> done) override;
   void append(const std::string& group, Messages messages, Done done) override;
+  void promise(const std::string& group, std::uint64_t era, Done done) override;
   void stage(const std::string& group, bool wipe) override;
   void put(const std::string& group, CheckpointPiece piece, Done done) override;
   void put(const std::string& group, Messages messages, Done done) override;

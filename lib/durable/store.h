@@ -53,6 +53,9 @@ class Store {
   /// Adds messages; durable when `done` comes.
   virtual void append(const std::string& group, Messages messages, Done done) = 0;
 
+  /// K1: of a group that is open and not staged. On the disk when `done` comes.
+  virtual void promise(const std::string& group, std::uint64_t era, Done done) = 0;
+
   // ---- another history, or more of the same: all of it or nothing, at the commit
   /// wipe: what is there goes.
   virtual void stage(const std::string& group, bool wipe) = 0;

@@ -94,6 +94,7 @@ class Engine final : private io::TransportHandler,
   void apply(core::ClientDismissed& effect);
   void apply(core::HistoryRequested& effect) { durable_->keeper().apply(effect); }
   void apply(core::HistoryAsked& effect) { durable_->keeper().apply(effect); }
+  void apply(core::EraProposed& effect) { durable_->keeper().apply(effect); }
   void apply(core::HistoryAdopted& effect) { durable_->keeper().apply(effect); }
   void apply(core::HistoryDurable& effect) { control_->apply(effect); }
   void apply(core::SendOutcome& effect);

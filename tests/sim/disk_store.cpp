@@ -99,6 +99,15 @@ void DiskStore::append(const std::string& group, Messages messages, Done done) {
       std::move(done));
 }
 
+void DiskStore::promise(const std::string& group, std::uint64_t era, Done done) {
+  enqueue(
+      [this, group, era] {
+        auto& promised = disk_.histories[group].kept.promised;
+        promised = std::max(promised, era);
+      },
+      std::move(done));
+}
+
 void DiskStore::stage(const std::string& group, bool wipe) {
   enqueue([this, group, wipe] { staged_[group] = wipe ? StoredHistory{} : disk_.histories[group]; }, nullptr);
 }

@@ -41,6 +41,7 @@ class DiskStore final : public durable::Store {
   void open(const std::string& group, std::function<void(Result<durable::Contents>)> done) override;
   void kept(const std::string& group, std::function<void(Result<durable::Contents>)> done) override;
   void append(const std::string& group, durable::Messages messages, Done done) override;
+  void promise(const std::string& group, std::uint64_t era, Done done) override;
   void stage(const std::string& group, bool wipe) override;
   void put(const std::string& group, durable::CheckpointPiece piece, Done done) override;
   void put(const std::string& group, durable::Messages messages, Done done) override;

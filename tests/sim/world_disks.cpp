@@ -51,6 +51,11 @@ bool World::kept(Process& process, Effect& effect) {
     keeper.apply(*asked);
     return true;
   }
+  if (const auto* proposed = std::get_if<EraProposed>(&effect)) {
+    say(process.host, "promises era " + std::to_string(proposed->era) + " of " + proposed->group);
+    keeper.apply(*proposed);
+    return true;
+  }
   if (const auto* adopted = std::get_if<HistoryAdopted>(&effect)) {
     say(process.host, "keeps the history of " + adopted->group);
     keeper.apply(*adopted);

@@ -12,8 +12,6 @@ namespace vsync::core {
 namespace {
 
 constexpr std::size_t kMaxDaemons = 4096;
-/// Where tokens have begun anew: 256 daemon views, since a disk that is not here may know an era after the last one offered.
-constexpr std::uint64_t kEraGap = std::uint64_t{1} << 40U;
 
 /// The first `most` different nodes, in this order.
 std::vector<NodeId> nodes_of(const std::vector<DiskOffer>& offers, std::size_t most) {
@@ -59,23 +57,44 @@ std::optional<std::size_t> GroupHistory::newest(const std::vector<DiskOffer>& of
   return enough ? best.value_or(0) : std::optional<std::size_t>{};
 }
 
-/// K1: larger than all eras before it, also when the cluster was founded anew and its tokens begin from 1 again.
-void GroupHistory::begin(std::uint64_t token, std::uint64_t name, const std::vector<DiskOffer>& offers, std::size_t winner,
-                         std::uint32_t disks) {
+/// K1: larger than all eras before it, also when the cluster was founded anew and its tokens begin from 1 again. Any majority
+/// has a disk that has promised the last one. A history that begins only now is known to nobody else.
+bool GroupHistory::may_begin(std::uint64_t token, const std::vector<DiskOffer>& offers, std::size_t winner) {
   const auto& kept = offers[winner].second;
-  auto last = now_.position.era;
+  auto last = std::max(now_.position.era, now_.promised);
   for (const auto& [node, offered] : offers) {
-    last = std::max(last, offered.position.era);
+    last = std::max({last, offered.position.era, mutant(Mutant::history_promise_ignored) ? 0 : offered.promised});
   }
-  const bool rises = token > last || mutant(Mutant::history_era_restarts);
-  const auto era = mutant(Mutant::history_no_era) ? std::uint64_t{1} : rises ? token : last + kEraGap;
-  now_.position = {era, kept.position.index};
+  if (proposed_ <= last) {
+    proposed_ = std::max(token, last + 1);
+    promised_.clear();
+  }
+  if (mutant(Mutant::history_era_restarts)) {
+    proposed_ = token;
+    return true;
+  }
+  return kept.blank() || is_promised() || mutant(Mutant::history_unpromised);
+}
+
+bool GroupHistory::promised(NodeId node, std::uint64_t era) {
+  return proposed_ != 0 && era == proposed_ && keeps(node) && promised_.insert(node).second;
+}
+
+bool GroupHistory::is_promised() const {
+  return promised_.size() >= majority_of(now_.keepers.size());
+}
+
+void GroupHistory::begin(std::uint64_t name, const std::vector<DiskOffer>& offers, std::size_t winner, std::uint32_t disks) {
+  const auto& kept = offers[winner].second;
+  now_.position = {mutant(Mutant::history_no_era) ? 1 : proposed_, kept.position.index};
   now_.origin = kept.blank() ? name : kept.origin;
   if (now_.blank()) {
     now_.keepers = kept.blank() ? nodes_of(offers, disks) : kept.keepers;
   }
   synced_.clear();
   durable_ = 0;
+  proposed_ = 0;
+  promised_.clear();
   asking_ = false;
   blank_.clear();
 }
@@ -168,6 +187,7 @@ void write(Writer& out, const KeptHistory& kept) {
   for (const auto node : kept.keepers) {
     out.put(node);
   }
+  out.put(kept.promised);
 }
 
 KeptHistory read_kept(Reader& in) {
@@ -177,11 +197,12 @@ KeptHistory read_kept(Reader& in) {
   for (auto n = in.count(kMaxDisks, sizeof(NodeId)).value_or(0); n > 0; --n) {
     kept.keepers.push_back(in.value<NodeId>());
   }
+  kept.promised = in.value<std::uint64_t>();
   return kept;
 }
 
 bool sound(const KeptHistory& kept) {
-  return kept.position.era >> 63U == 0 && (kept.blank() || kept.position.era != 0);
+  return (kept.position.era | kept.promised) >> 63U == 0 && (kept.blank() || kept.position.era != 0);
 }
 
 void GroupHistory::save(Writer& out) const {
@@ -189,6 +210,10 @@ void GroupHistory::save(Writer& out) const {
   out.put(durable_).put(static_cast<std::uint32_t>(synced_.size()));
   for (const auto& [node, index] : synced_) {
     out.put(node).put(index);
+  }
+  out.put(proposed_).put(static_cast<std::uint32_t>(promised_.size()));
+  for (const auto node : promised_) {
+    out.put(node);
   }
   out.put(std::uint8_t{asking_}).put(static_cast<std::uint32_t>(blank_.size()));
   for (const auto& daemon : blank_) {
@@ -204,6 +229,10 @@ GroupHistory GroupHistory::load(Reader& in) {
     const auto node = in.value<NodeId>();
     history.synced_[node] = in.value<std::uint64_t>();
   }
+  history.proposed_ = in.value<std::uint64_t>();
+  for (auto n = in.count(kMaxDisks, sizeof(NodeId)).value_or(0); n > 0; --n) {
+    history.promised_.insert(in.value<NodeId>());
+  }
   history.asking_ = in.value<std::uint8_t>() != 0;
   for (auto n = in.count(kMaxDaemons, kPidSize).value_or(0); n > 0; --n) {
     history.blank_.insert(read_pid(in));
@@ -214,8 +243,11 @@ GroupHistory GroupHistory::load(Reader& in) {
 bool GroupHistory::sound() const {
   const bool known = std::all_of(synced_.begin(), synced_.end(),
                                  [&](const auto& entry) { return keeps(entry.first) && entry.second <= now_.position.index; });
+  const bool promised = proposed_ == 0 ? promised_.empty()
+                                       : proposed_ > now_.position.era && std::all_of(promised_.begin(), promised_.end(),
+                                                                                      [&](NodeId node) { return keeps(node); });
   const bool asked = asking_ ? now_.blank() : blank_.empty();
-  return asked && known && durable_ <= now_.position.index && (now_.position.era != 0 || now_ == KeptHistory{});
+  return promised && asked && known && durable_ <= now_.position.index && (now_.position.era != 0 || now_ == KeptHistory{});
 }
 
 }  // namespace vsync::core

@@ -22,9 +22,17 @@ class GroupHistory {
   /// K3: nobody has the state; whose disk has it? `offers`: of the members that wait, in the order of their seniority; `disks`:
   /// how many keep the group, for one that begins. nullopt: too few disks are there to tell. Else the index of an offer.
   [[nodiscard]] std::optional<std::size_t> newest(const std::vector<DiskOffer>& offers, std::uint32_t disks) const;
-  /// A new era begins with that offer. `name`: of the history, if it is a new one.
-  void begin(std::uint64_t token, std::uint64_t name, const std::vector<DiskOffer>& offers, std::size_t winner,
-             std::uint32_t disks);
+  /// K1: proposes the era that is to begin with that offer. Has a majority of the keepers promised it, if others may be lost
+  /// without that?
+  bool may_begin(std::uint64_t token, const std::vector<DiskOffer>& offers, std::size_t winner);
+  /// That era begins with that offer. `name`: of the history, if it is a new one.
+  void begin(std::uint64_t name, const std::vector<DiskOffer>& offers, std::size_t winner, std::uint32_t disks);
+  /// K1: the era that waits for the keepers' promises; 0: none.
+  [[nodiscard]] std::uint64_t proposed() const { return proposed_; }
+  /// K1: the disk of this node has promised that era. False: it comes to nothing.
+  bool promised(NodeId node, std::uint64_t era);
+  /// A majority of the keepers has promised it.
+  [[nodiscard]] bool is_promised() const;
 
   // ---- a group that was not known here (K3)
   /// What a disk says of it first fixes origin and keepers; what comes later changes nothing.
@@ -64,8 +72,10 @@ class GroupHistory {
   KeptHistory now_;                         ///< the last message delivered
   std::map<NodeId, std::uint64_t> synced_;  ///< in this era, by keepers
   std::uint64_t durable_ = 0;
-  bool asking_ = false;  ///< all daemons are asked what they have
-  std::set<Pid> blank_;  ///< these have nothing
+  std::uint64_t proposed_ = 0;
+  std::set<NodeId> promised_;  ///< the keepers that have promised it
+  bool asking_ = false;        ///< all daemons are asked what they have
+  std::set<Pid> blank_;        ///< these have nothing
 };
 
 /// Disks that a message must be on: of any so many, one has all that is durable.

@@ -10,7 +10,7 @@ namespace vsync::core {
 
 namespace {
 
-constexpr std::size_t kReplicaSize = kClientRefSize + 41;
+constexpr std::size_t kReplicaSize = kClientRefSize + 49;
 
 }  // namespace
 
@@ -75,7 +75,8 @@ void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t 
   }
 }
 
-/// K3: with the newest disk of those that wait; its member is returned. nullopt: that disk cannot be told yet.
+/// K3: with the newest disk of those that wait; its member is returned. nullopt: that disk cannot be told yet, or too few disks
+/// have promised the era (K1).
 std::optional<ClientRef> GroupState::begin_era(const std::vector<GroupMember>& members, std::uint64_t token,
                                                GroupHistory& history, const Founding& founding) {
   std::vector<ClientRef> waiting;
@@ -92,7 +93,10 @@ std::optional<ClientRef> GroupState::begin_era(const std::vector<GroupMember>& m
   if (!winner || (offers[*winner].second.blank() && !history.begins_blank_or_asks(founding.daemons))) {
     return std::nullopt;
   }
-  history.begin(token, founding.origin, offers, *winner, founding.disks);
+  if (!history.may_begin(token, offers, *winner)) {
+    return std::nullopt;
+  }
+  history.begin(founding.origin, offers, *winner, founding.disks);
   return waiting[*winner];
 }
 

@@ -153,7 +153,11 @@ GroupTable::Change GroupTable::synced(const Pid& daemon, GroupId id, const Histo
   if (it == groups_.end()) {
     return {};
   }
-  auto& history = it->second.history;
+  auto& group = it->second;
+  auto& history = group.history;
+  if (history.promised(daemon.node, position.era)) {
+    return history.is_promised() && !group.flushing() ? advance(group) : Change{.group = id};
+  }
   const auto before = history.durable();
   return history.synced(daemon.node, position) ? Change{.group = id, .durable = history.durable() > before} : Change{};
 }

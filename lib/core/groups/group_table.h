@@ -65,7 +65,7 @@ class GroupTable {
   Change state_news(const Pid& daemon, ClientId client, GroupId group, const StateBody& body);
   /// G10: a member does not keep up, or does again. False: nothing changed, at all daemons alike.
   bool hold(const Pid& daemon, ClientId client, GroupId group, bool held);
-  /// K2.
+  /// K2; of an era that has not begun, that the disk has promised it (K1).
   Change synced(const Pid& daemon, GroupId group, const HistoryPosition& position);
   /// K3: what the disk of this daemon has of the group.
   Change told(const Pid& daemon, GroupId group, const KeptHistory& kept);

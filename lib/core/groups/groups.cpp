@@ -374,10 +374,16 @@ void Groups::durable(const Group& group, Effects& effects) {
   settle_undurable(is_safe, Outcome::delivered, {}, effects);
 }
 
-/// K3: once; what it has of a group that has not begun cannot change.
+/// K3: once; what it has of a group that has not begun cannot change. K1: only where a member waits is the disk open.
 void Groups::ask_disk(const Group& group, Effects& effects) {
   if (group.history.asks(self_) && asked_.insert(group.id).second) {
     effects.push_back(HistoryAsked{group.name, group.id});
+  }
+  const auto era = group.history.proposed();
+  const auto waiting = group.state.waiting(false);
+  const bool here = std::any_of(waiting.begin(), waiting.end(), [&](const ClientRef& member) { return member.pid == self_; });
+  if (era != 0 && here && std::exchange(proposed_[group.name], era) != era) {
+    effects.push_back(EraProposed{group.name, group.id, era});
   }
 }
 

@@ -42,6 +42,8 @@ class Groups {
   void synced(const HistorySynced& news);
   /// K3: what our disk has, as a HistoryAsked wants to know.
   void told(HistoryTold news);
+  /// K1: our disk has promised an era, as an EraProposed wants; all are told.
+  void promised(const EraPromised& news);
   /// K3: our disk can go on with the group.
   void taken(const HistoryTaken& news, Effects& effects);
   /// G2: its groups are left in order after what it had sent; no more replies go to it.
@@ -208,7 +210,8 @@ class Groups {
   std::deque<OwnRun> unstable_;                              // own fifo and causal runs, delivered, in seq order
   std::deque<OwnRun> undurable_;                             // K2: own runs, delivered, that wait for the disks
   std::map<std::string, HistoryPosition> disk_;              // K2: what our disk has, by group
-  std::map<GroupId, HistoryPosition> synced_;                // K2: to be told
+  std::map<GroupId, HistoryPosition> synced_;                // K2; index 0 of an era that is promised (K1): to be told
+  std::map<std::string, std::uint64_t> proposed_;            // K1: the last era that our disk was to promise, by group
   std::set<GroupId> telling_;                                // K2: one is under way
   std::set<GroupId> asked_;                                  // K3: our disk was
   std::deque<HistoryTold> kept_;                             // K3: its answers, to be told

@@ -176,6 +176,12 @@ void Groups::synced(const HistorySynced& news) {
   }
 }
 
+void Groups::promised(const EraPromised& news) {
+  if (const auto* group = table_.find(news.group); group != nullptr && group->history.proposed() == news.era) {
+    synced_[group->id] = {news.era, 0};  // the era that was before is over
+  }
+}
+
 void Groups::told(HistoryTold news) {
   if (asked_.contains(news.group)) {
     kept_.push_back(std::move(news));
@@ -423,6 +429,9 @@ void Groups::prepare(Client& client, const ClientJoin& join, std::vector<Run>& r
   if (const auto disk = disk_.find(join.group); disk != disk_.end()) {
     // K3: the group may end before this join is delivered, and forget what our disk has said before it.
     wish.kept.position = std::max(wish.kept.position, disk->second);
+  }
+  if (const auto era = proposed_.find(join.group); era != proposed_.end()) {
+    wish.kept.promised = std::max(wish.kept.promised, era->second);  // likewise
   }
   run.body = encode(JoinBody{join.group, join.member_name, join.policy, wish});
   client.change_asks_lease = join.lease;

@@ -97,6 +97,13 @@ struct HistoryAsked {
   GroupId id = 0;
 };
 
+/// K1: is to begin when a majority of the keepers has promised it. This node's disk does, and answers with EraPromised.
+struct EraProposed {
+  std::string group;
+  GroupId id = 0;
+  std::uint64_t era = 0;
+};
+
 /// K3: all know that these clients have the state that came as a history. Before that the disk must stay as it was offered; from
 /// now on it follows the group.
 struct HistoryAdopted {
@@ -297,10 +304,10 @@ struct Trace {
 };
 
 using Effect = std::variant<SendFrame, SendDatagram, Persist, WantLinks, ResetLink, ViewInstalled, GroupViewInstalled,
-                            DeliverMessages, StateRequested, HistoryRequested, HistoryAsked, HistoryAdopted, HistoryDurable,
-                            StateArrived, ClientDismissed, SendOutcome, RequestAnswered, StableReached, RequestDone,
-                            SessionOpened, RequestRefused, PauseClient, GroupHeld, LeaseGranted, QuorumChanged, SuspicionChanged,
-                            MemberSlow, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
+                            DeliverMessages, StateRequested, HistoryRequested, HistoryAsked, EraProposed, HistoryAdopted,
+                            HistoryDurable, StateArrived, ClientDismissed, SendOutcome, RequestAnswered, StableReached,
+                            RequestDone, SessionOpened, RequestRefused, PauseClient, GroupHeld, LeaseGranted, QuorumChanged,
+                            SuspicionChanged, MemberSlow, Excluded, IdentityRefused, LeftCluster, InputRefused, Fatal, Trace>;
 
 /// Reused from step to step by the shell.
 using Effects = std::vector<Effect>;

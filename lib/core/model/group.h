@@ -31,8 +31,8 @@ struct GroupMember {
 enum class Wait : std::uint8_t { all, majority, first };
 
 /// A place in the history of a durable group (K1). Messages count from 1, for ever; an era begins with the group view in
-/// which nobody had the state and a disk's was chosen, and is larger than all before it. Of two disks the one with the larger
-/// place knows all that the other knows and that anybody was told to be durable.
+/// which nobody had the state and a disk's was chosen, and is larger than all that began before it. Of two disks the one with the
+/// larger place knows all that the other knows and that anybody was told to be durable.
 struct HistoryPosition {
   std::uint64_t era = 0;  ///< 0: nothing
   std::uint64_t index = 0;
@@ -45,6 +45,7 @@ struct KeptHistory {
   HistoryPosition position;
   std::uint64_t origin = 0;          ///< names the history: no other one has the same, of whatever cluster
   std::vector<NodeId> keepers = {};  ///< the nodes whose disks count (K2), chosen when the group began; empty: a blank disk
+  std::uint64_t promised = 0;        ///< K1: only larger eras may begin; a blank disk may have promised too
 
   [[nodiscard]] bool blank() const { return keepers.empty(); }
   auto operator<=>(const KeptHistory&) const = default;

@@ -135,6 +135,12 @@ struct HistoryTold {
   KeptHistory kept;
 };
 
+/// K1: this node's disk has promised the era of an EraProposed: no smaller one will begin where the disk is asked.
+struct EraPromised {
+  GroupId group = 0;
+  std::uint64_t era = 0;
+};
+
 /// K3: so much of the history that StateArrived brings was read by the clients, and can be taken by the disk. Said again while
 /// they read what is on the disk already.
 struct HistoryTaken {
@@ -186,9 +192,9 @@ struct AdminColdStart {
   RequestId request = 0;
 };
 
-using Input =
-    std::variant<Tick, EndOfTurn, FrameReceived, DatagramReceived, LinkOpened, LinkClosed, PeerGone, SeedsTried, Persisted,
-                 PersistFailed, ClientJoin, ClientSession, ClientLeave, ClientSend, ClientState, HistorySynced, HistoryTold,
-                 HistoryTaken, ClientRead, ClientHold, ClientGone, AdminJoin, AdminLeave, AdminEvict, AdminColdStart>;
+using Input = std::variant<Tick, EndOfTurn, FrameReceived, DatagramReceived, LinkOpened, LinkClosed, PeerGone, SeedsTried,
+                           Persisted, PersistFailed, ClientJoin, ClientSession, ClientLeave, ClientSend, ClientState,
+                           HistorySynced, HistoryTold, EraPromised, HistoryTaken, ClientRead, ClientHold, ClientGone, AdminJoin,
+                           AdminLeave, AdminEvict, AdminColdStart>;
 
 }  // namespace vsync::core

@@ -91,6 +91,8 @@ namespace vsync::core {
   X(history_blank_counts, "K3: a disk that was lost counts as one that tells")                         \
   X(history_no_era, "K1: the era stays the same after a recovery")                                     \
   X(history_era_restarts, "K1: eras begin again in a cluster that was founded anew")                   \
+  X(history_unpromised, "K1: an era begins that no majority has promised")                             \
+  X(history_promise_ignored, "K1: an era begins that is smaller than one that was promised")           \
   X(history_forgotten, "K3: where a group is kept is forgotten with its last member")                  \
   X(history_unasked, "K3: a group begins although a disk in the view has it")                          \
   X(history_strangers, "K3: a member on a node that does not keep the group gets its state")           \

@@ -238,6 +238,10 @@ void Node::Impl::on(HistoryTold& input) {
   groups_.told(std::move(input));
 }
 
+void Node::Impl::on(EraPromised& input) {
+  groups_.promised(input);
+}
+
 void Node::Impl::on(HistoryTaken& input) {
   groups_.taken(input, *effects_);
 }

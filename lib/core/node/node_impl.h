@@ -82,6 +82,7 @@ class Node::Impl final : public MembershipHost {
   void on(ClientState& input);
   void on(HistorySynced& input);
   void on(HistoryTold& input);
+  void on(EraPromised& input);
   void on(HistoryTaken& input);
   void on(ClientRead& input);
   void on(ClientHold& input);

@@ -158,6 +158,31 @@ void begin(Node& node, std::uint64_t era, std::uint64_t index) {
 
 }  // namespace
 
+TEST_CASE("K1 a promise is told when it is on the disk, and stays there") {
+  Node node;
+  const bool lost = GENERATE(true, false);
+  if (!lost) {
+    begin(node, 5, 0);
+    transfer(node, node, history(6, 0), history(5, 0), 6);  // nobody has the state any more: it comes to nothing
+  }
+  node.rest();
+  node.keeper->apply(core::EraProposed{"g", kGroup, 9});
+  CHECK(node.count<core::EraPromised>() == 0);
+  CHECK(node.wait<core::EraPromised>().era == 9);
+  node.inputs.clear();
+  node.restart();
+  const auto offered = node.offered();
+  CHECK(offered.promised == 9);
+  CHECK(offered.blank() == lost);
+  CHECK(offered.position == HistoryPosition{lost ? 0U : 5U, 0});
+  transfer(node, node, history(9, 0), offered, 9);
+  adopt(node, 9);
+  node.rest();
+  node.inputs.clear();
+  node.restart();
+  CHECK(node.offered() == KeptHistory{{9, 0}, 5, {1, 2, 3}, 9});
+}
+
 TEST_CASE("K2 a disk claims to have what it has written, and not before") {
   Node node;
   begin(node, 5, 0);
@@ -220,7 +245,7 @@ TEST_CASE("K3 a daemon that cannot read its disk does not say that there is noth
   node.deliver(5, 1);
   node.rest();
   node.keeper.reset();
-  node.disk.damage("UPDATE meta SET value=2 WHERE key='format'");
+  node.disk.damage("UPDATE meta SET value=value+1 WHERE key='format'");
   node.disk.restart();
   node.keeper = std::make_unique<Keeper>(*node.disk.store, node);
   node.inputs.clear();
@@ -231,7 +256,7 @@ TEST_CASE("K3 a daemon that cannot read its disk does not say that there is noth
   CHECK(node.count<core::HistoryTold>() == 0);
   REQUIRE(node.reports.size() == 1);  // once, however often it looks
   CHECK_THAT(node.reports[0], Catch::Contains("another version"));
-  node.disk.damage("UPDATE meta SET value=1 WHERE key='format'");
+  node.disk.damage("UPDATE meta SET value=value-1 WHERE key='format'");
   node.keeper->tick();
   const auto told = node.wait<core::HistoryTold>();
   CHECK(told.kept.origin == history(5, 1).origin);
@@ -469,7 +494,7 @@ TEST_CASE("a disk that cannot be written or read stops the daemon") {
   Node node;
   begin(node, 5, 0);
   node.rest();
-  node.disk.damage("UPDATE meta SET value=2 WHERE key='format'");
+  node.disk.damage("UPDATE meta SET value=value+1 WHERE key='format'");
   node.restart();
   REQUIRE(io::run_until(node.disk.io, [&] { return !node.failures.empty(); }));
   CHECK_THAT(node.failures[0], Catch::Contains("another version"));

@@ -189,7 +189,7 @@ TEST_CASE("what is on the disk is listed without opening it, and nothing is chan
   CHECK(listed.contents.checkpoint == contents->checkpoint);
   CHECK(listed.contents.checkpoint_bytes == contents->checkpoint_bytes);
   CHECK(listed.contents.log_bytes == contents->log_bytes);
-  disk.damage("UPDATE meta SET value=2 WHERE key='format'");
+  disk.damage("UPDATE meta SET value=value+1 WHERE key='format'");
   disk.restart();
   CHECK_THAT(list()[0].problem, Catch::Contains("another version"));
 }
@@ -220,7 +220,7 @@ TEST_CASE("what cannot be read now is not said to be lost") {
   Disk disk;
   disk.fill();
   SECTION("the store is of another version") {
-    disk.damage("UPDATE meta SET value=2 WHERE key='format'");
+    disk.damage("UPDATE meta SET value=value+1 WHERE key='format'");
     disk.restart();
     REQUIRE_FALSE(disk.kept());
     CHECK_THAT(disk.kept().error().message, Catch::Contains("another version"));
@@ -260,12 +260,12 @@ TEST_CASE("a file that is no database, or torn, counts as a lost disk") {
 TEST_CASE("a store of another version is refused and left as it is") {
   Disk disk;
   disk.fill();
-  disk.damage("UPDATE meta SET value=2 WHERE key='format'");
+  disk.damage("UPDATE meta SET value=value+1 WHERE key='format'");
   disk.restart();
   const auto contents = disk.open();
   REQUIRE_FALSE(contents);
   CHECK_THAT(contents.error().message, Catch::Contains("another version"));
-  disk.damage("UPDATE meta SET value=1 WHERE key='format'");
+  disk.damage("UPDATE meta SET value=value-1 WHERE key='format'");
   disk.restart();
   CHECK(disk.open()->kept == history(5, 5));
 }

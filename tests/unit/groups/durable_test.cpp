@@ -11,6 +11,13 @@ constexpr ClientId kOther = 20;   // at daemon 2, without
 
 constexpr ClientId kNew = 30;
 
+/// The disk of this daemon promises the era that it was asked for last.
+void promise(Cluster& cluster, NodeId node) {
+  const auto proposed = all<EraProposed>(cluster[node].effects).back();
+  cluster[node].groups.promised({proposed.id, proposed.era});
+  cluster.settle();
+}
+
 void join(Cluster& cluster, NodeId node, ClientId client, std::uint32_t disks, KeptHistory kept = {}) {
   ClientJoin join{client, 1, "d", "member", {.total_only = true, .disks = disks}};
   join.state.wanted = true;
@@ -209,6 +216,8 @@ TEST_CASE("K3 who waits with a lost disk goes on waiting when another disk has t
   CHECK(refusal(cluster, 1) == "other_policy");
   join(cluster, 3, kNew + 2, 3, kept_by({1, 2, 3}));
   join(cluster, 2, kNew + 3, 3, kept_by({1, 2, 3}, 7, {9, 4}));
+  promise(cluster, 1);
+  promise(cluster, 3);
   cluster[2].take();
   cluster[2].send(kNew + 3, "d", Service::total, {"hello"});
   cluster.settle();
@@ -240,6 +249,8 @@ TEST_CASE("K3 the first disk that tells fixes where a group is kept, and later a
   join(cluster, 2, kNew, 2, kept_by({1, 2}, 9));
   CHECK(refusal(cluster, 2) == "other_history");
   join(cluster, 2, kNew + 1, 2);  // that disk was replaced
+  promise(cluster, 1);
+  promise(cluster, 2);
   cluster[2].take();
   cluster[2].send(kNew + 1, "d", Service::total, {"hello"});
   cluster.settle();
@@ -304,6 +315,7 @@ TEST_CASE("K1 an era is larger than all that the disks know, and an origin is of
   Cluster cluster(1);
   const HistoryPosition old{std::uint64_t{1} << 50U, 5};
   join(cluster, 1, kNew, 1, kept_by({1}, 7, old));
+  promise(cluster, 1);
   cluster[1].take();
   cluster[1].send(kNew, "d", Service::total, {"hello"});
   cluster.settle();
@@ -325,6 +337,58 @@ TEST_CASE("K1 an era is larger than all that the disks know, and an origin is of
   };
   CHECK(origin({1, 2}) == origin({1, 2}));
   CHECK(origin({1, 2}) != origin({1, 3}));
+}
+
+TEST_CASE("K1 an era waits for the promises of the disks whose members wait") {
+  Cluster cluster(3);
+  const auto proposed = [&](NodeId node) { return !all<EraProposed>(cluster[node].effects).empty(); };
+  const auto goes_on = [&] {
+    cluster[1].take();
+    cluster[1].send(kNew, "d", Service::total, {"hello"});
+    cluster.settle();
+    return only<SendOutcome>(cluster[1].effects).outcome == Outcome::delivered;
+  };
+  join(cluster, 1, kNew, 3, kept_by({1, 2, 3}));
+  CHECK_FALSE(proposed(1));
+  join(cluster, 2, kNew, 3, kept_by({1, 2, 3}));
+  CHECK(proposed(1));
+  CHECK_FALSE(proposed(3));
+  promise(cluster, 1);
+  CHECK_FALSE(goes_on());
+  const auto table = cluster[1].groups.save_table();
+  Groups joiner(pid(4), {}, false);
+  REQUIRE(joiner.load_table(table));
+  CHECK(joiner.save_table() == table);
+  SECTION("one that comes is asked too") {
+    join(cluster, 3, kNew, 3, kept_by({1, 2, 3}));
+    CHECK_FALSE(proposed(1));  // once
+    promise(cluster, 3);
+    CHECK(goes_on());
+  }
+  SECTION("one that comes and has promised more is asked for more, and all others again") {
+    auto later = kept_by({1, 2, 3});
+    later.promised = std::uint64_t{1} << 50U;
+    join(cluster, 3, kNew, 3, later);
+    promise(cluster, 2);
+    CHECK_FALSE(goes_on());
+    promise(cluster, 3);
+    CHECK(goes_on());
+    CHECK(only<DeliverMessages>(cluster[1].effects).history.era == later.promised + 1);
+  }
+}
+
+TEST_CASE("K1 a join says what its disk has promised since it was asked for") {
+  Cluster cluster(2);
+  const auto kept = kept_by({1, 2}, 7, {std::uint64_t{1} << 50U, 3});
+  join(cluster, 1, kNew, 2, kept);
+  join(cluster, 2, kNew, 2, kept);
+  const auto era = only<EraProposed>(cluster[1].effects).era;
+  cluster[1].leave(kNew, "d", 5);
+  cluster[2].leave(kNew, "d", 5);
+  cluster.settle();
+  join(cluster, 1, kNew + 1, 2, kept);
+  join(cluster, 2, kNew + 1, 2, kept);
+  CHECK(all<EraProposed>(cluster[1].effects).back().era == era + 1);
 }
 
 TEST_CASE("K1 members without state do not decide how a group is kept") {

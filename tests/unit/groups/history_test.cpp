@@ -1,0 +1,99 @@
+// K1 to K3: the history of a durable group by itself.
+#include "core/groups/group_history.h"
+
+#include <catch2/catch.hpp>
+
+namespace vsync::core {
+namespace {
+
+constexpr std::uint64_t kName = 8;  // of a new history
+
+KeptHistory kept(HistoryPosition position, std::uint64_t promised = 0) {
+  return {position, 7, {1, 2, 3}, promised};
+}
+
+KeptHistory blank(std::uint64_t promised = 0) {
+  return {{}, 0, {}, promised};
+}
+
+/// Begins from the newest of them, with the promises of the first two.
+void begin(GroupHistory& history, std::uint64_t token, const std::vector<DiskOffer>& offers) {
+  const auto winner = history.newest(offers, 3);
+  REQUIRE(winner);
+  history.learn(offers[0].second);
+  CHECK_FALSE(history.may_begin(token, offers, *winner));
+  CHECK(history.promised(offers[0].first, history.proposed()));
+  CHECK_FALSE(history.is_promised());
+  CHECK(history.promised(offers[1].first, history.proposed()));
+  CHECK(history.is_promised());
+  REQUIRE(history.may_begin(token, offers, *winner));
+  history.begin(kName, offers, *winner, 3);
+}
+
+}  // namespace
+
+TEST_CASE("K1 an era begins when a majority of the keepers has promised it") {
+  const std::vector<DiskOffer> offers{{1, kept({9, 3})}, {2, kept({9, 4})}};
+  GroupHistory history;
+  history.learn(offers[0].second);
+  CHECK_FALSE(history.may_begin(12, offers, 1));
+  const auto era = history.proposed();
+  CHECK(era == 12);
+  CHECK(history.promised(1, era));
+  CHECK_FALSE(history.promised(1, era));      // twice
+  CHECK_FALSE(history.promised(4, era));      // no keeper
+  CHECK_FALSE(history.promised(2, era - 1));  // another era
+  CHECK_FALSE(history.may_begin(13, offers, 1));
+  CHECK(history.proposed() == era);
+  CHECK_FALSE(history.is_promised());
+  CHECK(history.promised(2, era));
+  CHECK(history.may_begin(14, offers, 1));
+  history.begin(kName, offers, 1, 3);
+  CHECK(history.now().position == HistoryPosition{era, 4});
+  CHECK(history.now().origin == 7);
+  CHECK(history.proposed() == 0);
+}
+
+TEST_CASE("K1 an era is larger than all that began or were promised") {
+  GroupHistory history;
+  std::vector<DiskOffer> offers{{1, kept({90, 3})}, {2, kept({80, 4}, 100)}};
+  history.learn(offers[0].second);
+  CHECK_FALSE(history.may_begin(5, offers, 0));
+  CHECK(history.proposed() == 101);
+  CHECK(history.promised(1, 101));
+  offers.push_back({3, blank(101)});  // in another cluster: what was promised for ours is void
+  CHECK_FALSE(history.may_begin(6, offers, 0));
+  CHECK(history.proposed() == 102);
+  CHECK_FALSE(history.promised(1, 101));
+  CHECK(history.promised(2, 102));
+  CHECK_FALSE(history.is_promised());
+  CHECK(history.promised(3, 102));
+  REQUIRE(history.may_begin(7, offers, 0));
+  history.begin(kName, offers, 0, 3);
+  CHECK(history.now().position == HistoryPosition{102, 3});
+
+  const std::vector<DiskOffer> lost{{1, blank()}, {2, blank()}, {3, blank()}};  // all of them: there is nothing to lose
+  REQUIRE(history.newest(lost, 3) == 0);
+  REQUIRE(history.may_begin(8, lost, 0));
+  history.begin(kName, lost, 0, 3);
+  CHECK(history.now().position == HistoryPosition{103, 0});
+  CHECK(history.now().origin == kName);
+}
+
+TEST_CASE("K2 what a disk has said counts for the era in which it said so") {
+  GroupHistory history;
+  begin(history, 10, {{1, kept({9, 3})}, {2, kept({9, 4})}});
+  CHECK(history.count(3) == HistoryPosition{10, 5});
+  CHECK(history.synced(1, {10, 7}));
+  CHECK(history.offer(1, kept({10, 4})).second.position == HistoryPosition{10, 7});
+  CHECK(history.offer(1, kept({9, 3})).second.position == HistoryPosition{9, 3});  // another disk
+  CHECK(history.offer(2, kept({10, 4})).second.position == HistoryPosition{10, 4});
+
+  begin(history, 20, {{2, kept({10, 4})}, {3, kept({10, 4})}});
+  CHECK(history.offer(1, kept({20, 4})).second.position == HistoryPosition{20, 4});
+  history.count(3);
+  CHECK(history.synced(2, {20, 7}));
+  CHECK(history.durable() == HistoryPosition{20, 0});
+}
+
+}  // namespace vsync::core
