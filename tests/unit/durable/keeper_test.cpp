@@ -46,6 +46,14 @@ TEST_CASE("K2 a disk claims to have what it has written, and not before") {
   CHECK(node.offered() == history(5, 2));
 }
 
+TEST_CASE("T2 a disk that lacks messages does not give the history") {
+  Node node;
+  begin(node, 5, 0);
+  core::HistoryRequested asked{kClient, "g", 6, 1 << 20U, 100, history(5, 1), {}};
+  node.keeper->apply(asked);
+  CHECK(node.wait<core::ClientState>().refused);
+}
+
 TEST_CASE("K2 what a disk has is said again when its member is there again: the daemon may have crashed before it was said") {
   Node node;
   begin(node, 5, 0);

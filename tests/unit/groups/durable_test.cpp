@@ -311,6 +311,55 @@ TEST_CASE("K3 a member that came during a flush gets no state on another node") 
   CHECK(only<ClientDismissed>(cluster[4].take()).reason == LeaveReason::not_a_keeper);
 }
 
+TEST_CASE("K3 a join says what its disk has when it is bound") {
+  Cluster cluster(1);
+  ClientJoin join{kNew, 1, "d", "member", {.total_only = true, .disks = 1}};
+  join.state.wanted = true;
+  join.state.kept = kept_by({1});
+  cluster[1].groups.request(std::move(join), cluster[1].effects);
+  cluster[1].groups.synced({"d", {9, 5}});  // by a member before
+  cluster.settle();
+  promise(cluster, 1);
+  cluster[1].take();
+  cluster[1].send(kNew, "d", Service::total, {"hello"});
+  cluster.settle();
+  CHECK(only<DeliverMessages>(cluster[1].take()).history.index == 6);
+}
+
+TEST_CASE("K2 only the disks of keepers count for what is durable") {
+  GroupHistory history;
+  history.learn(kept_by({1, 2, 3}));
+  history.synced(1, {9, 3});
+  history.synced(4, {9, 3});
+  CHECK(history.durable().index == 0);
+  history.synced(2, {9, 2});
+  CHECK(history.durable().index == 2);
+}
+
+TEST_CASE("K3 of too many groups without members the one of the oldest era is forgotten") {
+  GroupTable table;
+  View view;
+  view.ref.epoch = 1;
+  for (const NodeId node : {1U, 2U}) {
+    view.members.push_back({pid(node), 0, "1", {}});
+  }
+  table.install(view);
+  const auto join = [&](NodeId node, const std::string& group, KeptHistory kept) {
+    JoinBody body{group, "member", {.total_only = true, .disks = 1}};
+    body.state.wanted = true;
+    body.state.kept = std::move(kept);
+    return table.join(pid(node), kNew, body);
+  };
+  for (std::size_t i = 0; i <= GroupTable::kMaxPast; ++i) {
+    const auto id = join(1, "g" + std::to_string(i), kept_by({1})).group;
+    table.synced(pid(1), id, {table.find(id)->history.proposed(), 0});
+    REQUIRE(table.leave(pid(1), kNew, id, LeaveReason::left).installed->members.empty());
+  }
+  CHECK(join(2, "g0", {}).refused.empty());
+  CHECK(join(2, "g1", {}).refused == "not_a_keeper");
+  CHECK(join(2, "g" + std::to_string(GroupTable::kMaxPast), {}).refused == "not_a_keeper");
+}
+
 TEST_CASE("K1 an era is larger than all that the disks know, and an origin is of one cluster") {
   Cluster cluster(1);
   const HistoryPosition old{std::uint64_t{1} << 50U, 5};
