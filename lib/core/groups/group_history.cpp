@@ -61,7 +61,7 @@ std::optional<std::size_t> GroupHistory::newest(const std::vector<DiskOffer>& of
 /// has a disk that has promised the last one. A history that begins only now is known to nobody else.
 bool GroupHistory::may_begin(std::uint64_t token, const std::vector<DiskOffer>& offers, std::size_t winner) {
   const auto& kept = offers[winner].second;
-  auto last = std::max(now_.position.era, now_.promised);
+  auto last = now_.position.era;
   for (const auto& [node, offered] : offers) {
     last = std::max({last, offered.position.era, mutant(Mutant::history_promise_ignored) ? 0 : offered.promised});
   }
