@@ -131,7 +131,8 @@ void StateTransfers::received(const Pid& from, const StateAck& ack, Effects& eff
   const auto it = outgoing_.find(ack.group);
   if (it == outgoing_.end() || it->second.token < ack.token) {
     if (early_.size() < GroupTable::kMaxGroups) {
-      early_[ack.group][from] = ack;
+      auto& early = early_[ack.group][from];
+      early = early.token > ack.token ? early : ack;  // an older one is sent again when a link breaks
     }
     return;
   }

@@ -186,6 +186,23 @@ TEST_CASE("pieces that were lost with a link are sent again, and taken once") {
   CHECK(state == "first second");
 }
 
+TEST_CASE("T1: what a joiner said of the next transfer is not lost when it says again what it took of the last") {
+  const auto next = Pair().asked.token;
+  Cluster cluster(2, limits());
+  replica(cluster[1], kFirst);
+  cluster.settle();
+  const auto group = cluster[1].groups.views().front()->group;
+  for (const auto token : {next, next - 1}) {
+    cluster[1].groups.transfers().received(pid(2), StateAck{group, token, 0}, cluster[1].effects);
+  }
+  replica(cluster[2], kSecond);
+  cluster.settle();
+  const auto asked = only<StateRequested>(cluster[1].take());
+  REQUIRE(asked.token == next);
+  give(cluster[1], asked, 20, "a state", true);
+  CHECK(std::holds_alternative<StatePiece>(*only<SendFrame>(cluster[1].take()).frame));
+}
+
 TEST_CASE("when the donor dies, the next member gives another state from its beginning") {
   Trio trio("old");
   auto& cluster = trio.cluster;
