@@ -18,9 +18,12 @@ inline std::uint64_t number(const std::string& word) {
   return value;
 }
 
-/// "1500ms", "3s" or "48h".
+/// "200us", "1500ms", "3s" or "48h".
 inline core::Duration duration(const std::string& word) {
   const auto count = static_cast<std::int64_t>(number(word));
+  if (word.ends_with("us")) {
+    return std::chrono::microseconds(count);
+  }
   if (word.ends_with("ms")) {
     return std::chrono::milliseconds(count);
   }

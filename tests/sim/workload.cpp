@@ -212,6 +212,7 @@ void Workload::effect(HostId host, const Effect& effect) {
     if (self != nullptr && self->joins.contains(done->request)) {
       const auto& join = self->joins[done->request];
       self->groups.insert(join.group);
+      self->leased.erase(join.group);  // it may have come back without: what it asked before it left is over
       if (join.lease) {
         self->leased.insert(join.group);
       }
