@@ -98,7 +98,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, const 
   }
   auto database = open_file(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   if (auto prepared = database ? (*database)->prepare(group) : Result<void>{}; !prepared) {
-    damaged = !(*database)->newer_ && !(*database)->unusable();
+    damaged = !(*database)->not_ours_ && !(*database)->unusable();
     return tl::unexpected(prepared.error());
   }
   return database;
@@ -110,7 +110,7 @@ Result<std::unique_ptr<Database>> Database::look(const std::string& path, bool& 
   if (database) {
     sqlite3_db_config((*database)->handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     if (auto known = (*database)->has_format(); !known || !*known) {
-      damaged = !(*database)->newer_ && !(*database)->unusable();
+      damaged = !(*database)->not_ours_ && !(*database)->unusable();
       return known ? fail(path + " is not complete") : tl::unexpected(known.error());
     }
   }
@@ -156,7 +156,8 @@ Result<void> Database::prepare(const std::string& group) {
   }
   if (*known) {
     const auto name = this->group();
-    return name && *name == group ? Result<void>{} : fail("it is of another group");
+    not_ours_ = name && *name != group;
+    return name && !not_ours_ ? Result<void>{} : fail(not_ours_ ? "the file is of group " + *name : "it is of no group");
   }
   return Statement(*this, "INSERT INTO meta VALUES('format',?),('group',?)").bind(kFormat).bind(group).run();
 }
@@ -164,8 +165,9 @@ Result<void> Database::prepare(const std::string& group) {
 Result<bool> Database::has_format() {
   Statement format(*this, "SELECT value FROM meta WHERE key='format'");
   auto known = format.row();
-  newer_ = known && *known && format.number(0) != kFormat;
-  return !newer_ ? known : fail(std::string(sqlite3_db_filename(handle_, nullptr)) + " was written by another version of vsyncd");
+  not_ours_ = known && *known && format.number(0) != kFormat;
+  return !not_ours_ ? known
+                    : fail(std::string(sqlite3_db_filename(handle_, nullptr)) + " was written by another version of vsyncd");
 }
 
 Result<std::string> Database::group() {

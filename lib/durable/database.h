@@ -72,9 +72,9 @@ class Database {
 
   sqlite3* handle_;
   std::unique_ptr<Statement> append_;
-  bool newer_ = false;   ///< it is of another version of vsyncd
-  bool open_ = false;    ///< a transaction
-  bool staged_ = false;  ///< it ends with commit() or rollback()
+  bool not_ours_ = false;  ///< it is of another version of vsyncd, or of another group: not damaged, and not to be touched
+  bool open_ = false;      ///< a transaction
+  bool staged_ = false;    ///< it ends with commit() or rollback()
 };
 
 }  // namespace vsync::durable

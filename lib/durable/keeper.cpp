@@ -44,7 +44,7 @@ void Keeper::join(core::ClientJoin join, const CheckpointPolicy& policy) {
       return;
     }
     if (!contents) {
-      return home_.failed("group " + group + ": " + contents.error().message);
+      return cannot_open(group, contents.error().message);
     }
     auto& opened = *find(group);
     opened.contents = std::move(*contents);
@@ -55,6 +55,16 @@ void Keeper::join(core::ClientJoin join, const CheckpointPolicy& policy) {
     opened.open = true;
     next_join(opened);
   });
+}
+
+/// Nothing was said of this disk yet, so nobody counts on it: only who wants to join is told. The next one looks again.
+void Keeper::cannot_open(const std::string& group, const std::string& why) {
+  home_.report(group, "what the disk has cannot be read: " + why);
+  auto kept = groups_.extract(group);
+  for (const auto& join : kept.mapped().parked) {
+    home_.tell(
+        core::RequestRefused{join.client, join.request, "unreadable", "this node's disk of the group cannot be read: " + why});
+  }
 }
 
 void Keeper::next_join(Kept& kept) {
@@ -207,6 +217,7 @@ void Keeper::hold(Kept& kept) {
 /// Of what waits for the store, so many bytes more.
 Store::Done Keeper::when_written(Kept& kept, std::size_t Kept::*waiting, std::size_t bytes, std::function<void(Kept&)> then) {
   kept.*waiting += bytes;
+  kept.writes += 1;
   return
       [this, group = kept.name, waiting, bytes, then = std::move(then), alive = std::weak_ptr(alive_)](const Result<void>& done) {
         if (alive.expired()) {
@@ -215,8 +226,9 @@ Store::Done Keeper::when_written(Kept& kept, std::size_t Kept::*waiting, std::si
         if (!done) {
           return home_.failed("group " + group + ": " + done.error().message);
         }
-        auto& self = *find(group);
+        auto& self = *find(group);  // not forgotten before
         self.*waiting -= bytes;
+        self.writes -= 1;
         then(self);
       };
 }
@@ -482,7 +494,7 @@ void Keeper::tick() {
 /// The disk has nothing of it, nobody waits for it, and neither does the store.
 bool Keeper::came_to_nothing(const Kept& kept) {
   return kept.open && kept.contents.kept.blank() && kept.wished.empty() && !kept.joining && kept.parked.empty() &&
-         !kept.restore && kept.waiting.empty() && !kept.giving && kept.unwritten == 0;
+         !kept.restore && kept.waiting.empty() && !kept.giving && kept.writes == 0;
 }
 
 Result<void> Keeper::force(const std::string& group) {

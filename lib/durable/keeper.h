@@ -143,6 +143,7 @@ class Keeper {
     core::Time checkpoint_at{};
     std::size_t unwritten = 0;                          ///< bytes of the history that the store has not written yet
     std::size_t unanswered = 0;                         ///< … and of checkpoints that members here give
+    std::size_t writes = 0;                             ///< that the store has not answered, also those of no bytes
     std::optional<core::ClientId> holder;               ///< in whose name the group is held for that
     bool over_limit = false;                            ///< that was reported
     bool last_chance = false;                           ///< a checkpoint was asked for at twice the limit
@@ -163,6 +164,7 @@ class Keeper {
   };
 
   [[nodiscard]] static bool came_to_nothing(const Kept& kept);
+  void cannot_open(const std::string& group, const std::string& why);
   void next_join(Kept& kept);
   void left(Kept& kept, core::ClientId client);
   static void let_go(Kept& kept, core::ClientId client);

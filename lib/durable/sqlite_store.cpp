@@ -41,6 +41,7 @@ Result<void> make_durable(const std::string& directory) {
 }
 
 /// The database and its journal, for the operator to look at.
+/// The database first: without it nothing is offered, but without its journal it would be offered as it was some time ago.
 void set_aside(const std::string& path) {
   std::error_code ignored;
   for (const auto* suffix : {"", "-wal", "-shm"}) {
@@ -159,7 +160,7 @@ void SqliteStore::close(std::map<std::string, Open>::iterator open) {
   databases_.erase(open);
 }
 
-/// Opens or makes it, unless it is open.
+/// Opens or makes it, unless it is open. It was opened and checked before, or is not there: no damage is expected here.
 Result<Database*> SqliteStore::database(const std::string& group) {
   auto found = databases_.find(group);
   if (found == databases_.end()) {
@@ -198,7 +199,11 @@ void SqliteStore::open(const std::string& group, std::function<void(Result<Conte
     std::filesystem::create_directories(directory_, error);
     const auto path = path_of(group);
     Result<Contents> contents = Contents{};
-    if (std::filesystem::exists(path, error) || error) {
+    const bool there = std::filesystem::exists(path, error) || error;
+    if (!there) {
+      set_aside(path);  // of a journal whose database was set aside before a crash
+    }
+    if (there) {
       bool damaged = false;
       contents = open_checked(group, damaged);
       if (damaged) {
@@ -235,6 +240,9 @@ Result<Contents> SqliteStore::kept_now(const std::string& group) {
     auto database = Database::look(path, damaged);
     if (!database) {
       return damaged ? Contents{{}, {}, 0, 0, database.error().message} : Result<Contents>(tl::unexpected(database.error()));
+    }
+    if (const auto name = (*database)->group(); name && *name != group) {
+      return tl::unexpected(Error{path + " is of group " + *name});
     }
     looked_at = std::move(*database);
   }

@@ -382,8 +382,12 @@ void Groups::ask_disk(const Group& group, Effects& effects) {
   const auto era = group.history.proposed();
   const auto waiting = group.state.waiting(false);
   const bool here = std::any_of(waiting.begin(), waiting.end(), [&](const ClientRef& member) { return member.pid == self_; });
-  if (era != 0 && here && std::exchange(proposed_[group.name], era) != era) {
-    effects.push_back(EraProposed{group.name, group.id, era});
+  if (era == 0 || !here) {
+    return;
+  }
+  if (auto& last = proposed_[group.name]; last.id != group.id || last.era != era) {
+    last = {group.name, group.id, era};
+    effects.push_back(last);
   }
 }
 

@@ -211,7 +211,7 @@ class Groups {
   std::deque<OwnRun> undurable_;                             // K2: own runs, delivered, that wait for the disks
   std::map<std::string, HistoryPosition> disk_;              // K2: what our disk has, by group
   std::map<GroupId, HistoryPosition> synced_;                // K2; index 0 of an era that is promised (K1): to be told
-  std::map<std::string, std::uint64_t> proposed_;            // K1: the last era that our disk was to promise, by group
+  std::map<std::string, EraProposed> proposed_;              // K1: the last era that our disk was to promise, by group
   std::set<GroupId> telling_;                                // K2: one is under way
   std::set<GroupId> asked_;                                  // K3: our disk was
   std::deque<HistoryTold> kept_;                             // K3: its answers, to be told

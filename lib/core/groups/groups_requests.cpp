@@ -431,7 +431,7 @@ void Groups::prepare(Client& client, const ClientJoin& join, std::vector<Run>& r
     wish.kept.position = std::max(wish.kept.position, disk->second);
   }
   if (const auto era = proposed_.find(join.group); era != proposed_.end()) {
-    wish.kept.promised = std::max(wish.kept.promised, era->second);  // likewise
+    wish.kept.promised = std::max(wish.kept.promised, era->second.era);  // likewise
   }
   run.body = encode(JoinBody{join.group, join.member_name, join.policy, wish});
   client.change_asks_lease = join.lease;

@@ -347,15 +347,43 @@ TEST_CASE("K3 what is no history is refused, and the disk stays as it was") {
   CHECK(node.offered() == history(5, 1));
 }
 
-TEST_CASE("a disk that cannot be written or read stops the daemon") {
+TEST_CASE("who joins where the disk cannot be read is refused, until it can be") {
   Node node;
   begin(node, 5, 0);
   node.rest();
+  node.inputs.clear();
   node.disk.damage("UPDATE meta SET value=value+1 WHERE key='format'");
   node.restart();
-  REQUIRE(io::run_until(node.disk.io, [&] { return !node.failures.empty(); }));
-  CHECK_THAT(node.failures[0], Catch::Contains("another version"));
+  const auto refused = [&] { return !node.told.empty() && std::holds_alternative<core::RequestRefused>(node.told.back()); };
+  REQUIRE(io::run_until(node.disk.io, refused));
+  CHECK(std::get<core::RequestRefused>(node.told.back()).code == "unreadable");
+  REQUIRE(node.reports.size() == 1);
+  CHECK_THAT(node.reports[0], Catch::Contains("another version"));
   CHECK(node.count<core::ClientJoin>() == 0);
+  CHECK(node.failures.empty());  // no client stops the daemon
+  node.disk.damage("UPDATE meta SET value=value-1 WHERE key='format'");
+  node.join(11);
+  CHECK(node.offered() == history(5, 0));
+}
+
+TEST_CASE("a group is not forgotten while the store has something of it to do, and be it of no bytes") {
+  Node donor;
+  begin(donor, 5, 0);
+  donor.deliver(5, 1);
+  REQUIRE(donor.keeper->force("g"));
+  donor.give("");
+  donor.rest();
+  Node joiner;
+  const auto known = joiner.offered();
+  joiner.rest();
+  send(donor, joiner, history(5, 1), known, 6);
+  joiner.keeper->gone(kClient);
+  joiner.keeper->tick();
+  CHECK(joiner.keeper->knows("g"));
+  REQUIRE(io::run_until(joiner.disk.io, [&] {
+    joiner.keeper->tick();
+    return !joiner.keeper->knows("g");
+  }));
 }
 
 TEST_CASE("a damaged disk is set aside with a word to the operator, and offers nothing") {

@@ -257,6 +257,20 @@ TEST_CASE("a file that is no database, or torn, counts as a lost disk") {
   CHECK_FALSE(contents->damage.empty());
 }
 
+TEST_CASE("a file of another group is left as it is, whatever its name") {
+  Disk disk;
+  disk.fill();
+  disk.damage("UPDATE meta SET value='h' WHERE key='group'");
+  disk.restart();
+  const auto contents = disk.open();
+  REQUIRE_FALSE(contents);
+  CHECK_THAT(contents.error().message, Catch::Contains("is of group h"));
+  CHECK_FALSE(disk.kept());
+  disk.damage("UPDATE meta SET value='g' WHERE key='group'");
+  disk.restart();
+  CHECK(disk.open()->kept == history(5, 5));
+}
+
 TEST_CASE("a store of another version is refused and left as it is") {
   Disk disk;
   disk.fill();

@@ -81,6 +81,20 @@ TEST_CASE("K2 a journal is emptied when it is opened: what a crash left behind i
   CHECK(std::filesystem::file_size(crashed.path.string() + "-wal") == 0);
 }
 
+TEST_CASE("a journal whose database was set aside is set aside too: a crash may have come between them") {
+  Crashed crashed;
+  auto changed = crashed.journal;
+  changed[changed.size() / 2] = static_cast<char>(changed[changed.size() / 2] ^ 0x10);
+  crashed.open_with(crashed.journal);
+  crashed.disk.stop();
+  std::filesystem::remove(crashed.path);
+  std::ofstream(crashed.path.string() + "-wal", std::ios::binary) << changed;
+  crashed.disk.restart();
+  REQUIRE(crashed.disk.open());
+  crashed.disk.store->stage("g", true);
+  CHECK(crashed.disk.commit(history(7, 0)));
+}
+
 TEST_CASE("no journal is not damaged") {
   Disk disk;
   CHECK_FALSE(log_is_damaged((disk.path / "none").string()));

@@ -440,6 +440,40 @@ TEST_CASE("K1 a join says what its disk has promised since it was asked for") {
   CHECK(all<EraProposed>(cluster[1].effects).back().era == era + 1);
 }
 
+TEST_CASE("K1 a disk is asked again when the group ended before it had promised, and comes to the same era") {
+  Cluster cluster(3);
+  const auto kept = kept_by({1, 2, 3}, 7, {std::uint64_t{1} << 50U, 3});
+  constexpr ClientId kFirst = 40;
+  constexpr ClientId kSecond = 41;
+  join(cluster, 2, kFirst, 3, kept);
+  const auto ask = [&](NodeId node, ClientId client) {
+    ClientJoin join{client, 1, "d", "member", {.total_only = true, .disks = 3}};
+    join.state.wanted = true;
+    join.state.kept = kept;
+    cluster[node].groups.request(std::move(join), cluster[node].effects);
+    REQUIRE(cluster.bind_one(cluster[node]));
+  };
+  ask(1, kNew);  // node 2 has not got it yet
+  cluster.deliver_all(cluster[1]);
+  cluster[2].groups.client_gone(kFirst, cluster[2].effects);
+  REQUIRE(cluster.bind_one(cluster[2]));
+  cluster[1].leave(kNew, "d", 5);
+  REQUIRE(cluster.bind_one(cluster[1]));
+  ask(2, kSecond);
+  cluster.settle();
+  const auto first = only<EraProposed>(cluster[2].effects);
+  cluster[2].groups.promised({first.id, first.era});  // of the group that has ended
+  cluster.settle();
+  join(cluster, 3, kNew, 3, kept);
+  REQUIRE(all<EraProposed>(cluster[2].effects).size() == 2);
+  promise(cluster, 3);
+  promise(cluster, 2);
+  cluster[3].take();
+  cluster[3].send(kNew, "d", Service::total, {"hello"});
+  cluster.settle();
+  CHECK(only<SendOutcome>(cluster[3].effects).outcome == Outcome::delivered);
+}
+
 TEST_CASE("K1 members without state do not decide how a group is kept") {
   Limits limits;
   limits.max_run_bytes = 1024;
