@@ -317,6 +317,12 @@ void StateTransfers::give_up(const Key& key, Incoming& incoming, const std::set<
     statements_.push_back({key.first, client, std::nullopt});
     std::erase(incoming.clients, client);
     incoming.unread.erase(client);
+    if (const auto outgoing = outgoing_.find(key.first); outgoing != outgoing_.end() && outgoing->second.client == client) {
+      outgoing->second.over = true;  // T1: it was to give its state behind what it now does not get; its leave ends the transfer
+      std::erase_if(incoming.held, [](const Held& held) {
+        return std::holds_alternative<StateRequested>(held.effect) || std::holds_alternative<HistoryRequested>(held.effect);
+      });
+    }
   }
   if (!incoming.clients.empty() && incoming.unread.empty()) {
     all_taken(key, incoming, effects);

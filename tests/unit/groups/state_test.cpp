@@ -292,6 +292,52 @@ TEST_CASE("T1: who is about to be dismissed gives no state") {
   CHECK(only<ClientDismissed>(cluster[2].effects).client == kSecond);
 }
 
+TEST_CASE("T1: who was to give its state when it has caught up, and is given up before, gives none") {
+  constexpr ClientId kThird = 3;
+  Cluster cluster(2, limits());
+  replica(cluster[1], kFirst);
+  cluster.settle();
+  replica(cluster[1], 9);
+  cluster.settle();
+  replica(cluster[2], kSecond);
+  replica(cluster[2], kThird);
+  cluster.settle();  // they wait together for the next transfer
+  give(cluster[1], only<StateRequested>(cluster[1].take()), 20, "a state", true);
+  cluster[1].groups.transfers().read(9, cluster[1].effects);
+  carry(cluster);
+  cluster.settle();
+  carry(cluster);
+  const auto asked = only<StateRequested>(cluster[1].take());
+  cluster[1].send(kFirst, "g", Service::total, {"one"}, 30);
+  cluster[1].send(kFirst, "g", Service::total, {"two"}, 31);
+  cluster.settle();
+  give(cluster[1], asked, 21, "a state", true);
+  carry(cluster);
+  cluster.settle();
+  cluster[2].groups.transfers().read(kThird, cluster[2].effects);  // the other one does not read
+  replica(cluster[1], 5);
+  cluster[1].leave(kFirst, "g", 60);
+  cluster[1].leave(9, "g", 61);
+  cluster.settle();
+  CHECK(cluster[1].groups.views().front()->members.front().client == kSecond);
+  CHECK(all<StateRequested>(cluster[2].take()).empty());  // it is to give its state behind what it has not read
+  for (RequestId i = 0; i < 10; ++i) {
+    cluster[1].send(5, "g", Service::total, {std::string(50, 'x')}, 70 + i);
+    cluster.bind_one(cluster[1]);
+    cluster.deliver_all(cluster[1]);
+    cluster.deliver_all(cluster[2]);
+    for (int read = 0; read < 20; ++read) {
+      cluster[2].groups.transfers().read(kThird, cluster[2].effects);  // all that it is given
+    }
+  }
+  cluster.settle();
+  const auto effects = cluster[2].take();
+  CHECK(only<ClientDismissed>(effects).client == kSecond);
+  for (const auto& request : all<StateRequested>(effects)) {
+    CHECK(request.client != kSecond);
+  }
+}
+
 TEST_CASE("G4: a joiner that is dismissed does not go on with the large message that it had begun") {
   Pair pair;
   auto& cluster = pair.cluster;
