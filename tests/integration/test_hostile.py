@@ -46,6 +46,7 @@ class Hostile(ClusterTest):
         self.assertEqual(self.cluster[1].try_status()["view"], self.view)
         sender, receiver = self.cluster.connect(1), self.cluster.connect(2)
         receiver.join(self.id())
+        sender.join(self.id())  # behind it: the sender's daemon knows the group, too
         self.assertEqual(sender.send(self.id(), "still here")["outcome"], "delivered")
         receiver.wait_messages(self.id(), 1)
 
