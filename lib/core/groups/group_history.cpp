@@ -81,7 +81,7 @@ bool GroupHistory::promised(NodeId node, std::uint64_t era) {
 }
 
 bool GroupHistory::is_promised() const {
-  return promised_.size() >= majority_of(now_.keepers.size());
+  return promised_.size() >= majority_of(now_.keepers.size()) - (mutant(Mutant::history_few_disks) ? 1 : 0);
 }
 
 void GroupHistory::begin(std::uint64_t name, const std::vector<DiskOffer>& offers, std::size_t winner, std::uint32_t disks) {
