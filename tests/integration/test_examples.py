@@ -63,6 +63,19 @@ class Examples(ClusterTest):
             wait_until(f"{store.name} is ready", lambda s=store: "ready" in s.lines)
         return stores
 
+    def sum_of_all(self, stores, last):
+        """What all stores answer to "sum", once store `last` has written "late" and each of them shows it.
+
+        That a write was delivered says that its place in the order is fixed, not that the other stores have read it from their
+        sockets. But it is before "late" in the order: who shows that one has applied all whose outcome was known.
+        """
+        stores[last].tell("set late 1")
+        for store in stores.values():
+            wait_until("the last write", lambda s=store: s.ask("get late", "late=") == "late=1")
+        sums = {store.ask("sum", "sum ") for store in stores.values()}
+        self.assertEqual(len(sums), 1, sums)
+        return sums.pop()
+
     def test_kv_store_that_was_stopped_gets_the_contents_anew(self):
         stores = self.setting(settings=["--max-message", "1MiB", "--client-limit", "4MiB"])  # a mark of 1 MiB
         stores[3].tell("set early 1")
@@ -80,13 +93,8 @@ class Examples(ClusterTest):
         wait_until("the gap", lambda: any(line.startswith("gap: ") for line in stores[3].lines))
         at = next(i for i, line in enumerate(stores[3].lines) if line.startswith("gap: "))
         wait_until("the state", lambda: "ready" in stores[3].lines[at:])
-        stores[3].tell("set late 1")
-        for store in stores.values():
-            wait_until("the last write", lambda s=store: s.ask("get late", "late=") == "late=1")
+        self.assertRegex(self.sum_of_all(stores, last=3), "^sum 402 ")
         self.assertEqual(stores[3].ask("get 399", "399="), "399=399" + "x" * 10_000)
-        sums = {store.ask("sum", "sum ") for store in stores.values()}
-        self.assertEqual(len(sums), 1, sums)
-        self.assertRegex(sums.pop(), "^sum 402 ")
         self.cluster.check_event_logs()
 
     def test_durable_kv_store_survives_the_crash_of_all(self):
@@ -140,14 +148,13 @@ class Examples(ClusterTest):
             self.cluster.restart(victim)
             self.cluster.wait_view([*others, victim])
             wait_until("outcomes of all writes", answered)
-        sums = {store.ask("sum", "sum ") for store in stores.values()}
-        self.assertEqual(len(sums), 1, sums)
+        outcomes = {key: outcome for store in stores.values() for key, outcome in store.outcomes().items()}
+        self.sum_of_all(stores, last=1)
         counted = {"delivered": 0, "not_delivered": 0, "unknown": 0}
-        for store in stores.values():
-            for key, outcome in store.outcomes().items():
-                counted[outcome] += 1
-                value = stores[1].ask(f"get {key}", f"{key}=")
-                self.assertEqual(value, f"{key}=v{key}" if outcome == "delivered" else f"{key}=", outcome)
+        for key, outcome in outcomes.items():
+            counted[outcome] += 1
+            value = stores[1].ask(f"get {key}", f"{key}=")
+            self.assertEqual(value, f"{key}=v{key}" if outcome == "delivered" else f"{key}=", outcome)
         self.assertEqual(counted["unknown"], 0, counted)  # also of those whose daemon was killed under them
         self.assertGreater(counted["delivered"], 1200, counted)
 
