@@ -16,6 +16,13 @@ tl::unexpected<Refusal> refuse(std::string_view code, std::string message) {
   return tl::unexpected<Refusal>(Refusal{code, std::move(message)});
 }
 
+template <typename T>
+Slice encoded(const T& value) {
+  Writer writer;
+  write(writer, value);
+  return Slice::take(writer.take());
+}
+
 }  // namespace
 
 Slice encode(const JoinBody& body) {
@@ -72,9 +79,7 @@ std::optional<StateBody> decode_state(std::string_view bytes) {
 }
 
 Slice encode(const HistoryPosition& synced) {
-  Writer writer;
-  write(writer, synced);
-  return Slice::take(writer.take());
+  return encoded(synced);
 }
 
 std::optional<HistoryPosition> decode_synced(std::string_view bytes) {
@@ -84,9 +89,7 @@ std::optional<HistoryPosition> decode_synced(std::string_view bytes) {
 }
 
 Slice encode(const KeptHistory& kept) {
-  Writer writer;
-  write(writer, kept);
-  return Slice::take(writer.take());
+  return encoded(kept);
 }
 
 std::optional<KeptHistory> decode_kept(std::string_view bytes) {
