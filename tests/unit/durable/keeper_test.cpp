@@ -56,15 +56,13 @@ TEST_CASE("T2 a disk that lacks messages does not give the history") {
 
 TEST_CASE("K2 what a disk has is said again when its member is there again: the daemon may have crashed before it was said") {
   Node node;
-  begin(node, 5, 0);
-  node.deliver(5, 1);
+  fill(node, 1);
   node.rest();
   node.restart();
   const auto mine = node.offered();
   REQUIRE(mine == history(5, 1));
   Node donor;
-  begin(donor, 5, 0);
-  donor.deliver(5, 1);
+  fill(donor, 1);
   donor.rest();
   node.inputs.clear();
   transfer(donor, node, mine, mine, 6);
@@ -98,8 +96,7 @@ TEST_CASE("K3 no client gives other disks what it likes: the history on the disk
 
 TEST_CASE("K3 a daemon that cannot read its disk does not say that there is nothing: it looks again") {
   Node node;
-  begin(node, 5, 0);
-  node.deliver(5, 1);
+  fill(node, 1);
   node.rest();
   node.keeper.reset();
   node.disk.damage("UPDATE meta SET value=value+1 WHERE key='format'");
@@ -158,15 +155,11 @@ TEST_CASE("a group that the disk has something of is known until the end") {
 
 TEST_CASE("K3 a disk restores its own client, with a checkpoint and without one") {
   Node node;
-  begin(node, 5, 0);
-  for (std::uint64_t index = 1; index <= 3; ++index) {
-    node.deliver(5, index);
-  }
+  fill(node, 3);
   CHECK(node.client.empty());  // told by the core
   const bool with_checkpoint = GENERATE(true, false);
   if (with_checkpoint) {
-    REQUIRE(node.keeper->force("g"));
-    node.give("[2]");  // of three messages; what is in it is its own affair
+    node.checkpoint("[2]");  // of three messages; what is in it is its own affair
     node.deliver(5, 4);
   }
   node.rest();
@@ -178,10 +171,8 @@ TEST_CASE("K3 a disk restores its own client, with a checkpoint and without one"
 
 TEST_CASE("K3 the disk is changed only when all know that its member has the state") {
   Node donor;
-  begin(donor, 5, 0);
-  donor.deliver(5, 1);
-  REQUIRE(donor.keeper->force("g"));
-  donor.give("[1]");
+  fill(donor, 1);
+  donor.checkpoint("[1]");
   donor.deliver(5, 2);
 
   Node joiner;
@@ -200,8 +191,7 @@ TEST_CASE("K3 the disk is changed only when all know that its member has the sta
 TEST_CASE("K3 two members of one node get the state one after the other") {
   constexpr ClientId kOther = 11;
   Node donor;
-  begin(donor, 5, 0);
-  donor.deliver(5, 1);
+  fill(donor, 1);
 
   for (const bool first_leaves : {false, true}) {
     Node joiner;
@@ -226,8 +216,7 @@ TEST_CASE("K3 two members of one node get the state one after the other") {
 
 TEST_CASE("K3 a member whose transfer begins anew waits for nobody") {
   Node donor;
-  begin(donor, 5, 0);
-  donor.deliver(5, 1);
+  fill(donor, 1);
   Node joiner;
   transfer(donor, joiner, history(5, 1), joiner.offered(), 6);
   donor.deliver(5, 2);
@@ -240,8 +229,7 @@ TEST_CASE("K3 a member whose transfer begins anew waits for nobody") {
 
 TEST_CASE("K3 a member that is gone may be called adopted before the core hears of it") {
   Node donor;
-  begin(donor, 5, 0);
-  donor.deliver(5, 1);
+  fill(donor, 1);
   for (const bool adopted : {true, false}) {
     Node joiner;
     transfer(donor, joiner, history(5, 1), joiner.offered(), 6);
@@ -264,10 +252,7 @@ TEST_CASE("K3 what the own disk has is not sent again") {
   Node donor;
   Node joiner;
   for (auto* node : {&donor, &joiner}) {
-    begin(*node, 5, 0);
-    for (std::uint64_t index = 1; index <= 2; ++index) {
-      node->deliver(5, index, std::string(1000, 'x'));
-    }
+    fill(*node, 2, std::string(1000, 'x'));
     node->rest();
   }
   donor.deliver(5, 3);
@@ -283,10 +268,7 @@ TEST_CASE("K3 what the own disk has is not sent again") {
 TEST_CASE("K3 what comes for the disk waits for it") {
   constexpr std::uint64_t kMessages = 50;
   Node donor;
-  begin(donor, 5, 0);
-  for (std::uint64_t index = 1; index <= kMessages; ++index) {
-    donor.deliver(5, index, std::string(100, 'x'));
-  }
+  fill(donor, kMessages, std::string(100, 'x'));
   Node joiner({.window = 1000});
   const auto offer = joiner.offered();
   send(donor, joiner, history(5, kMessages), offer, 6);
@@ -305,8 +287,7 @@ TEST_CASE("K3 a longer tail of an older era gives way to the group's history") {
   Node donor;
   Node joiner;
   for (auto* node : {&donor, &joiner}) {
-    begin(*node, 5, 0);
-    node->deliver(5, 1);
+    fill(*node, 1);
     node->rest();
   }
   joiner.deliver(5, 2);  // nobody else has it, and nobody was told that it is durable
@@ -330,8 +311,7 @@ TEST_CASE("K3 a longer tail of an older era gives way to the group's history") {
 
 TEST_CASE("K3 what is no history is refused, and the disk stays as it was") {
   Node node;
-  begin(node, 5, 0);
-  node.deliver(5, 1);
+  fill(node, 1);
   node.rest();
   const auto bytes = GENERATE(as<std::string>(), encode(message(5, 2, "x")), std::string("\x03\x00\x00\x00xyz", 7),
                               std::string("\xff\xff\xff\xff", 4), encode(Header{history(9, 9)}),
@@ -368,10 +348,8 @@ TEST_CASE("who joins where the disk cannot be read is refused, until it can be")
 
 TEST_CASE("a group is not forgotten while the store has something of it to do, and be it of no bytes") {
   Node donor;
-  begin(donor, 5, 0);
-  donor.deliver(5, 1);
-  REQUIRE(donor.keeper->force("g"));
-  donor.give("");
+  fill(donor, 1);
+  donor.checkpoint("");
   donor.rest();
   Node joiner;
   const auto known = joiner.offered();
@@ -388,8 +366,7 @@ TEST_CASE("a group is not forgotten while the store has something of it to do, a
 
 TEST_CASE("a damaged disk is set aside with a word to the operator, and offers nothing") {
   Node node;
-  begin(node, 5, 0);
-  node.deliver(5, 1);
+  fill(node, 1);
   node.rest();
   node.disk.damage("UPDATE log SET sum=0");
   node.restart();
@@ -435,8 +412,7 @@ TEST_CASE("checkpoints are asked for as the policy says") {
   }
   Node node;
   node.restart(policy);
-  begin(node, 5, 0);
-  node.deliver(5, 1);
+  fill(node, 1);
   node.keeper->tick();
   CHECK(node.asked().empty());
   node.clock += std::chrono::seconds(10);
@@ -509,8 +485,7 @@ TEST_CASE("a checkpoint drops the messages that are in it") {
 
 TEST_CASE("the rest of a checkpoint that was given up is no part of the next one") {
   Node node;
-  begin(node, 5, 0);
-  node.deliver(5, 1);
+  fill(node, 1);
   const auto piece = [&](std::uint64_t token, const std::string& bytes, bool last) {
     core::ClientState state{kClient, 5, "g", token, last, false, Slice::copy_of(bytes)};
     const auto before = node.told.size();
@@ -544,8 +519,7 @@ TEST_CASE("the rest of a checkpoint that was given up is no part of the next one
 TEST_CASE("who gives a checkpoint waits for the disk") {
   constexpr std::size_t kWindow = 100;
   Node node({.window = kWindow});
-  begin(node, 5, 0);
-  node.deliver(5, 1);
+  fill(node, 1);
   REQUIRE(node.keeper->force("g"));
   std::size_t given = 0;
   const auto give = [&](std::size_t size, bool last) {
@@ -581,10 +555,8 @@ TEST_CASE("a join that is refused changes nothing of when checkpoints are made")
 
 TEST_CASE("what a disk got from another one counts for its limit") {
   Node donor;
-  begin(donor, 5, 0);
-  donor.deliver(5, 1, std::string(1000, 'x'));
-  REQUIRE(donor.keeper->force("g"));
-  donor.give("[state]");
+  fill(donor, 1, std::string(1000, 'x'));
+  donor.checkpoint("[state]");
   donor.deliver(5, 2, std::string(3000, 'x'));
   Node joiner;
   transfer(donor, joiner, history(5, 2), joiner.offered(), 6);

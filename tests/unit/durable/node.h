@@ -82,6 +82,11 @@ class Node final : public Keeper::Home {
     core::ClientState piece{kClient, 5, "g", asked().back().token, true, false, Slice::copy_of(state)};
     REQUIRE(keeper->piece(piece));
   }
+  /// Makes one that the operator asks for, between two of the policy.
+  void checkpoint(const std::string& state) {
+    REQUIRE(keeper->force("g"));
+    give(state);
+  }
   [[nodiscard]] core::Pid self() const override { return {1, 1, 0}; }
   /// What the client has: the state in brackets, then the messages.
   std::string client;
@@ -159,6 +164,14 @@ inline void begin(Node& node, std::uint64_t era, std::uint64_t index) {
   const auto mine = node.offered();
   transfer(node, node, history(era, index), mine, era);
   adopt(node, era);
+}
+
+/// The group begins on this disk, in era 5, and has so many messages.
+inline void fill(Node& node, std::uint64_t messages, const std::string& text = "hello") {
+  begin(node, 5, 0);
+  for (std::uint64_t index = 1; index <= messages; ++index) {
+    node.deliver(5, index, text);
+  }
 }
 
 }  // namespace vsync::durable
