@@ -88,6 +88,22 @@ SendWish ask() {
   return wish;
 }
 
+/// What comes of a message of this client at its own daemon.
+const Effects& say_hello(Cluster& cluster, NodeId node, ClientId client = kNew) {
+  cluster[node].take();
+  cluster[node].send(client, "d", Service::total, {"hello"});
+  cluster.settle();
+  return cluster[node].effects;
+}
+
+bool goes_on(Cluster& cluster, NodeId node, ClientId client = kNew) {
+  return only<SendOutcome>(say_hello(cluster, node, client)).outcome == Outcome::delivered;
+}
+
+HistoryPosition next_place(Cluster& cluster, NodeId node, ClientId client = kNew) {
+  return only<DeliverMessages>(say_hello(cluster, node, client)).history;
+}
+
 std::uint64_t index_at_keeper(Cluster& cluster) {
   return only<DeliverMessages>(cluster[1].take()).history.index;
 }
@@ -168,31 +184,25 @@ TEST_CASE("K3 a group goes on where it is kept, also after its last member has l
 TEST_CASE("K3 a group that its members do not know begins when no disk in the view knows it") {
   Cluster cluster(3);
   join(cluster, 2, kNew, 1);
-  const auto goes_on = [&] {
-    cluster[2].take();
-    cluster[2].send(kNew, "d", Service::total, {"hello"});
-    cluster.settle();
-    return only<SendOutcome>(cluster[2].take()).outcome == Outcome::delivered;
-  };
   tell(cluster, 2);
   tell(cluster, 3);
-  CHECK_FALSE(goes_on());
+  CHECK_FALSE(goes_on(cluster, 2));
   SECTION("the last disk has nothing") {
     tell(cluster, 1);
-    CHECK(goes_on());
+    CHECK(goes_on(cluster, 2));
   }
   SECTION("the last one goes away, and does not answer") {
     cluster.change_view({1});
-    CHECK(goes_on());
+    CHECK(goes_on(cluster, 2));
   }
   SECTION("a daemon that comes is asked too") {
     cluster.add_daemon(4);
     cluster.change_view({});
     CHECK(all<HistoryAsked>(cluster[3].take()).empty());
     tell(cluster, 1);
-    CHECK_FALSE(goes_on());
+    CHECK_FALSE(goes_on(cluster, 2));
     tell(cluster, 4);
-    CHECK(goes_on());
+    CHECK(goes_on(cluster, 2));
   }
   SECTION("the last disk has the group") {
     tell(cluster, 1, kept_by({1}));
@@ -218,10 +228,7 @@ TEST_CASE("K3 who waits with a lost disk goes on waiting when another disk has t
   join(cluster, 2, kNew + 3, 3, kept_by({1, 2, 3}, 7, {9, 4}));
   promise(cluster, 1);
   promise(cluster, 3);
-  cluster[2].take();
-  cluster[2].send(kNew + 3, "d", Service::total, {"hello"});
-  cluster.settle();
-  CHECK(only<DeliverMessages>(cluster[2].take()).history.index == 5);
+  CHECK(next_place(cluster, 2, kNew + 3).index == 5);
 }
 
 TEST_CASE("K3 histories of two groups under one name are never mixed") {
@@ -251,10 +258,7 @@ TEST_CASE("K3 the first disk that tells fixes where a group is kept, and later a
   join(cluster, 2, kNew + 1, 2);  // that disk was replaced
   promise(cluster, 1);
   promise(cluster, 2);
-  cluster[2].take();
-  cluster[2].send(kNew + 1, "d", Service::total, {"hello"});
-  cluster.settle();
-  CHECK(only<DeliverMessages>(cluster[2].take()).history.index == 4);
+  CHECK(next_place(cluster, 2, kNew + 1).index == 4);
 }
 
 TEST_CASE("K3 members that wait with nothing decide nothing once a disk tells") {
@@ -296,10 +300,7 @@ TEST_CASE("K3 a member that came during a flush gets no state on another node") 
   SECTION("it does not count") {
     joins(2, {});
     cluster.settle();
-    cluster[1].take();
-    cluster[1].send(kNew, "d", Service::total, {"hello"});
-    cluster.settle();
-    CHECK(only<SendOutcome>(cluster[1].take()).code == "no_state");
+    CHECK(only<SendOutcome>(say_hello(cluster, 1)).code == "no_state");
   }
   SECTION("it goes when the others have begun") {
     joins(2, kept_by({1, 2, 3}));
@@ -320,10 +321,7 @@ TEST_CASE("K3 a join says what its disk has when it is bound") {
   cluster[1].groups.synced({"d", {9, 5}});  // by a member before
   cluster.settle();
   promise(cluster, 1);
-  cluster[1].take();
-  cluster[1].send(kNew, "d", Service::total, {"hello"});
-  cluster.settle();
-  CHECK(only<DeliverMessages>(cluster[1].take()).history.index == 6);
+  CHECK(next_place(cluster, 1).index == 6);
 }
 
 TEST_CASE("K2 only the disks of keepers count for what is durable") {
@@ -365,10 +363,7 @@ TEST_CASE("K1 an era is larger than all that the disks know, and an origin is of
   const HistoryPosition old{std::uint64_t{1} << 50U, 5};
   join(cluster, 1, kNew, 1, kept_by({1}, 7, old));
   promise(cluster, 1);
-  cluster[1].take();
-  cluster[1].send(kNew, "d", Service::total, {"hello"});
-  cluster.settle();
-  const auto place = only<DeliverMessages>(cluster[1].take()).history;
+  const auto place = next_place(cluster, 1);
   CHECK(place.era > old.era);
   CHECK(place.index == 6);
 
@@ -391,19 +386,13 @@ TEST_CASE("K1 an era is larger than all that the disks know, and an origin is of
 TEST_CASE("K1 an era waits for the promises of the disks whose members wait") {
   Cluster cluster(3);
   const auto proposed = [&](NodeId node) { return !all<EraProposed>(cluster[node].effects).empty(); };
-  const auto goes_on = [&] {
-    cluster[1].take();
-    cluster[1].send(kNew, "d", Service::total, {"hello"});
-    cluster.settle();
-    return only<SendOutcome>(cluster[1].effects).outcome == Outcome::delivered;
-  };
   join(cluster, 1, kNew, 3, kept_by({1, 2, 3}));
   CHECK_FALSE(proposed(1));
   join(cluster, 2, kNew, 3, kept_by({1, 2, 3}));
   CHECK(proposed(1));
   CHECK_FALSE(proposed(3));
   promise(cluster, 1);
-  CHECK_FALSE(goes_on());
+  CHECK_FALSE(goes_on(cluster, 1));
   const auto table = cluster[1].groups.save_table();
   Groups joiner(pid(4), {}, false);
   REQUIRE(joiner.load_table(table));
@@ -412,16 +401,16 @@ TEST_CASE("K1 an era waits for the promises of the disks whose members wait") {
     join(cluster, 3, kNew, 3, kept_by({1, 2, 3}));
     CHECK_FALSE(proposed(1));  // once
     promise(cluster, 3);
-    CHECK(goes_on());
+    CHECK(goes_on(cluster, 1));
   }
   SECTION("one that comes and has promised more is asked for more, and all others again") {
     auto later = kept_by({1, 2, 3});
     later.promised = std::uint64_t{1} << 50U;
     join(cluster, 3, kNew, 3, later);
     promise(cluster, 2);
-    CHECK_FALSE(goes_on());
+    CHECK_FALSE(goes_on(cluster, 1));
     promise(cluster, 3);
-    CHECK(goes_on());
+    CHECK(goes_on(cluster, 1));
     CHECK(only<DeliverMessages>(cluster[1].effects).history.era == later.promised + 1);
   }
 }
@@ -468,10 +457,7 @@ TEST_CASE("K1 a disk is asked again when the group ended before it had promised,
   REQUIRE(all<EraProposed>(cluster[2].effects).size() == 2);
   promise(cluster, 3);
   promise(cluster, 2);
-  cluster[3].take();
-  cluster[3].send(kNew, "d", Service::total, {"hello"});
-  cluster.settle();
-  CHECK(only<SendOutcome>(cluster[3].effects).outcome == Outcome::delivered);
+  CHECK(goes_on(cluster, 3));
 }
 
 TEST_CASE("K1 members without state do not decide how a group is kept") {
@@ -500,8 +486,7 @@ TEST_CASE("K1 members without state do not decide how a group is kept") {
   CHECK(only<SendOutcome>(effects).code == "total_only");
   tell(cluster, 2);
 
-  cluster[2].send(kOther, "d", Service::total, {"hello"});
-  cluster.settle();
+  CHECK(goes_on(cluster, 2, kOther));
   CHECK(index_at_keeper(cluster) == 1);
   cluster[2].take();
   cluster[2].send(kOther, "d", Service::fifo, {"hello"});
