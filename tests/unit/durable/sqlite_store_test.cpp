@@ -257,29 +257,21 @@ TEST_CASE("a file that is no database, or torn, counts as a lost disk") {
   CHECK_FALSE(contents->damage.empty());
 }
 
-TEST_CASE("a file of another group is left as it is, whatever its name") {
+TEST_CASE("a file that is not this group's, or not of this version, is refused and left as it is") {
+  const auto [change, why, change_back] = GENERATE(table<std::string, std::string, std::string>({
+      {"UPDATE meta SET value='h' WHERE key='group'", "is of group h", "UPDATE meta SET value='g' WHERE key='group'"},
+      {"UPDATE meta SET value=value+1 WHERE key='format'", "another version", "UPDATE meta SET value=value-1 WHERE key='format'"},
+  }));
+  INFO(why);
   Disk disk;
   disk.fill();
-  disk.damage("UPDATE meta SET value='h' WHERE key='group'");
+  disk.damage(change);
   disk.restart();
   const auto contents = disk.open();
   REQUIRE_FALSE(contents);
-  CHECK_THAT(contents.error().message, Catch::Contains("is of group h"));
+  CHECK_THAT(contents.error().message, Catch::Contains(why));
   CHECK_FALSE(disk.kept());
-  disk.damage("UPDATE meta SET value='g' WHERE key='group'");
-  disk.restart();
-  CHECK(disk.open()->kept == history(5, 5));
-}
-
-TEST_CASE("a store of another version is refused and left as it is") {
-  Disk disk;
-  disk.fill();
-  disk.damage("UPDATE meta SET value=value+1 WHERE key='format'");
-  disk.restart();
-  const auto contents = disk.open();
-  REQUIRE_FALSE(contents);
-  CHECK_THAT(contents.error().message, Catch::Contains("another version"));
-  disk.damage("UPDATE meta SET value=value-1 WHERE key='format'");
+  disk.damage(change_back);
   disk.restart();
   CHECK(disk.open()->kept == history(5, 5));
 }
