@@ -199,19 +199,15 @@ void SqliteStore::open(const std::string& group, std::function<void(Result<Conte
     std::filesystem::create_directories(directory_, error);
     const auto path = path_of(group);
     Result<Contents> contents = Contents{};
-    const bool there = std::filesystem::exists(path, error) || error;
-    if (!there) {
-      set_aside(path);  // of a journal whose database was set aside before a crash
-    }
-    if (there) {
+    if (std::filesystem::exists(path, error) || error) {
       bool damaged = false;
       contents = open_checked(group, damaged);
       if (damaged) {
         set_aside(path);
-        const auto why = contents.error().message;
-        contents = Contents{};
-        contents->damage = why;
+        contents = Contents{.damage = contents.error().message};
       }
+    } else {
+      set_aside(path);  // of a journal whose database was set aside before a crash
     }
     if (auto durable = make_durable(directory_); contents && !durable) {
       contents = tl::unexpected(durable.error());
@@ -239,7 +235,7 @@ Result<Contents> SqliteStore::kept_now(const std::string& group) {
     bool damaged = false;
     auto database = Database::look(path, damaged);
     if (!database) {
-      return damaged ? Contents{{}, {}, 0, 0, database.error().message} : Result<Contents>(tl::unexpected(database.error()));
+      return damaged ? Contents{.damage = database.error().message} : Result<Contents>(tl::unexpected(database.error()));
     }
     if (const auto name = (*database)->group(); name && *name != group) {
       return tl::unexpected(Error{path + " is of group " + *name});
@@ -249,9 +245,9 @@ Result<Contents> SqliteStore::kept_now(const std::string& group) {
   auto& database = looked_at ? *looked_at : *found->second.database;
   auto kept = database.kept();
   if (kept || database.unusable()) {
-    return kept.map([](KeptHistory& history) { return Contents{std::move(history), {}, 0, 0, {}}; });
+    return kept.map([](KeptHistory& history) { return Contents{.kept = std::move(history)}; });
   }
-  return Contents{{}, {}, 0, 0, kept.error().message};
+  return Contents{.damage = kept.error().message};
 }
 
 void SqliteStore::verify(const std::string& group, std::function<void(Result<Contents>)> done) {

@@ -13,11 +13,11 @@ namespace vsync::durable {
 
 /// What the disk has of one group.
 struct Contents {
-  KeptHistory kept;
-  HistoryPosition checkpoint;  ///< era 0: there is none
+  KeptHistory kept = {};
+  HistoryPosition checkpoint = {};  ///< era 0: there is none
   std::uint64_t checkpoint_bytes = 0;
   std::uint64_t log_bytes = 0;  ///< of the messages since then
-  std::string damage;           ///< why what was there was set aside; empty: it was not
+  std::string damage = {};      ///< why what was there was set aside; empty: it was not
 };
 
 /// Where a reader of a history is.

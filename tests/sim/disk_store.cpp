@@ -164,9 +164,7 @@ void DiskStore::open(const std::string& group, std::function<void(Result<Content
 
 void DiskStore::kept(const std::string& group, std::function<void(Result<Contents>)> done) {
   enqueue([] {},
-          [this, group, done = std::move(done)](const Result<void>&) {
-            done(Contents{disk_.histories[group].kept, {}, 0, 0, {}});
-          });
+          [this, group, done = std::move(done)](const Result<void>&) { done(Contents{.kept = disk_.histories[group].kept}); });
 }
 
 void DiskStore::common(const std::string& group, std::vector<HistoryPosition> positions,
