@@ -21,9 +21,11 @@ namespace vsync::durable {
 /// `part` is durable::bytes_of() it, `sum` its CRC-32C. The journal is a write-ahead log, synced at each commit.
 class Database {
  public:
-  /// Opens or makes it. damaged: it is no database, or one of another group.
+  /// Opens or makes it. An error, and damaged: it is no database, or the disk has changed it, or its journal. An error alone: the
+  /// disk or the system does not let us, or it is of another group or another version of vsyncd and not ours to touch.
   static Result<std::unique_ptr<Database>> open(const std::string& path, const std::string& group, bool& damaged);
-  /// One that is there, to look at it: nothing is changed. damaged: it is no database, or was never complete.
+  /// One that is there, of whichever group, to look at it: nothing is changed. damaged: as with open(), and if it was never
+  /// complete; but the journal is not checked.
   static Result<std::unique_ptr<Database>> look(const std::string& path, bool& damaged);
   static Result<std::unique_ptr<Database>> look(const std::string& path) {
     bool damaged = false;
