@@ -1,3 +1,5 @@
+// Busy polling: the event loop stays awake for a while after each message, as the setting `busy-poll` says. A time is that while,
+// whatever it takes of a processor; `auto` stands for the defaults here.
 #pragma once
 
 #include <algorithm>
