@@ -238,6 +238,14 @@ void Membership::on(const Pid& from, const Join& join) {
     send(from, Install{view_});  // it was admitted and has not heard of it
     return;
   }
+  if (const auto known = causes_.joiners.find(pid);
+      known != causes_.joiners.end() && known->second.member.vote_epoch != join.joiner.vote_epoch) {
+    // I3: two leaders in a row gave one id to two daemons. They take each other's links away, so one takes another incarnation.
+    if (from == pid) {
+      send(from, Reject{pid, RejectReason::incarnation_used, 0, pid.incarnation});
+    }
+    return;
+  }
   std::erase_if(causes_.joiners, [&](const auto& entry) { return entry.first.node == pid.node && entry.first < pid; });
   make_room_for(pid);
   auto& joiner = causes_.joiners[pid];
@@ -336,12 +344,18 @@ std::optional<Reject> Membership::admission_refused(const Join& join) {
   return std::nullopt;
 }
 
+/// The daemon that asked, and not another one under its pid (I3).
+bool Membership::linked(const Causes::Joiner& joiner) const {
+  const auto peer = peers_.find(joiner.member.pid);
+  return peer != peers_.end() && peer->second.hello.vote_epoch == joiner.member.vote_epoch && host_.linked(joiner.member.pid);
+}
+
 void Membership::send_ready() {
+  const auto forgotten = [&](const auto& entry) { return now_ - entry.second.asked >= 5 * config_.limits.suspect_after; };
+  std::erase_if(causes_.joiners, forgotten);
   if (!holder() || causes_.joiners.empty() || candidate() != self()) {
     return;
   }
-  const auto forgotten = [&](const auto& entry) { return now_ - entry.second.asked >= 5 * config_.limits.suspect_after; };
-  std::erase_if(causes_.joiners, forgotten);
   Ready ready{view_id(), {}};
   for (const auto& member : view_->members) {
     if (confirmed(member.pid) == Evidence::none) {
@@ -349,7 +363,7 @@ void Membership::send_ready() {
     }
   }
   for (const auto& [pid, joiner] : causes_.joiners) {
-    if (!joiner.ready && host_.linked(pid)) {
+    if (!joiner.ready && linked(joiner)) {
       send(pid, ready);
     }
   }
@@ -357,7 +371,7 @@ void Membership::send_ready() {
 
 void Membership::on(const Pid& from, const ReadyOk& ok) {
   const auto joiner = causes_.joiners.find(from);
-  if (holder() && ok.view == view_id() && joiner != causes_.joiners.end() && !joiner->second.ready) {
+  if (holder() && ok.view == view_id() && joiner != causes_.joiners.end() && !joiner->second.ready && linked(joiner->second)) {
     joiner->second.ready = true;
     joiner->second.ready_since = now_;
   }

@@ -83,7 +83,9 @@ void Membership::link_opened(const Hello& peer, Time now) {
 void Membership::link_closed(const Pid& peer, Time now) {
   now_ = now;
   peers_.erase(peer);
-  causes_.joiners.erase(peer);
+  if (const auto joiner = causes_.joiners.find(peer); joiner != causes_.joiners.end()) {
+    joiner->second.ready = false;  // not forgotten yet: another daemon under its pid may have taken the link (I3)
+  }
   early_joins_.erase(peer);
   member_lost(peer);
   consider();

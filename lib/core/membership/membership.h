@@ -230,6 +230,7 @@ class Membership {
   [[nodiscard]] std::optional<Reject> identity_refused(const Member& joiner) const;
   [[nodiscard]] Reject assign_id(const Pid& joiner);
   [[nodiscard]] std::optional<Reject> admission_refused(const Join& join);
+  [[nodiscard]] bool linked(const Causes::Joiner& joiner) const;
   void send_ready();
   void make_room_for(const Pid& joiner);
   [[nodiscard]] const Member* namesake(const Member& joiner) const;

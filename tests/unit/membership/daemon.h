@@ -166,11 +166,11 @@ class Daemon {
   }
   void receive(NodeId from, const Frame& frame) { receive(pid(from), frame); }
 
-  void open(const Pid& peer, Role role = Role::member, ViewId decided = 0, Uuid uuid = {1, 2}) {
+  void open(const Pid& peer, Role role = Role::member, ViewId decided = 0, Uuid uuid = {1, 2}, std::uint64_t vote_epoch = 0) {
     Hello hello;
     hello.pid = peer;
     hello.uuid = uuid;
-    hello.vote_epoch = 70 + peer.node;
+    hello.vote_epoch = vote_epoch != 0 ? vote_epoch : 70 + peer.node;
     hello.role = role;
     hello.decided = decided;
     hello.name = "n" + std::to_string(peer.node);

@@ -234,6 +234,45 @@ TEST_CASE("I3: another installation under the id of a living member is refused, 
   }
 }
 
+TEST_CASE("I3: of two joiners under one pid, as two leaders may give it, the second takes another incarnation") {
+  Daemon one(1);
+  one.join(kFive);
+  const auto first = member(4);
+  auto second = first;
+  second.vote_epoch = 99;
+  const auto reconnect = [&](const Member& who) {
+    one.close(4);  // its link takes the other's place
+    one.open(who.pid, Role::joining, 0, {}, who.vote_epoch);
+  };
+  one.open(first.pid, Role::joining, 0, {});
+  one.receive(4, join_of(first));
+  reconnect(second);
+  one.forget();
+  SECTION("it asks") {
+    one.receive(4, join_of(second));
+    CHECK(one.last<Reject>() == Reject{first.pid, RejectReason::incarnation_used, 0, 1});
+    reconnect(first);
+    one.receive(4, join_of(first));
+    CHECK(one.count<Reject>() == 1);
+    CHECK(one.count<Ready>() > 0);
+  }
+  SECTION("others pass on what it asks: who is linked here may be the first") {
+    one.receive(2, join_of(second));
+    CHECK(one.count<Reject>() + one.count<Ready>() == 0);
+  }
+  SECTION("it does not speak for the first") {
+    one.receive(4, ReadyOk{5});
+    one.wait(one.config().limits.join_batch);
+    CHECK(one.count<Ready>() + one.count<Prepare>() == 0);
+  }
+  SECTION("the first does not come back") {
+    one.wait(5 * one.config().limits.suspect_after);
+    one.receive(4, join_of(second));
+    CHECK(one.count<Reject>() == 0);
+    CHECK(one.count<Ready>() > 0);
+  }
+}
+
 TEST_CASE("a name is unique: another member's is refused while that one lives, and waited for while it is dying") {
   Daemon one(1);
   one.join(kFive);
