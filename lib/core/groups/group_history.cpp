@@ -16,9 +16,9 @@ constexpr std::size_t kMaxDaemons = 4096;
 /// The first `most` different nodes, in this order.
 std::vector<NodeId> nodes_of(const std::vector<DiskOffer>& offers, std::size_t most) {
   std::vector<NodeId> nodes;
-  for (const auto& [node, kept] : offers) {
-    if (nodes.size() < most && std::find(nodes.begin(), nodes.end(), node) == nodes.end()) {
-      nodes.push_back(node);
+  for (const auto& [daemon, kept] : offers) {
+    if (nodes.size() < most && std::find(nodes.begin(), nodes.end(), daemon.node) == nodes.end()) {
+      nodes.push_back(daemon.node);
     }
   }
   return nodes;
@@ -26,6 +26,21 @@ std::vector<NodeId> nodes_of(const std::vector<DiskOffer>& offers, std::size_t m
 
 bool contains(const std::vector<NodeId>& nodes, NodeId node) {
   return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+void write_daemons(Writer& out, const std::set<Pid>& daemons) {
+  out.put(static_cast<std::uint32_t>(daemons.size()));
+  for (const auto& daemon : daemons) {
+    write(out, daemon);
+  }
+}
+
+std::set<Pid> read_daemons(Reader& in) {
+  std::set<Pid> daemons;
+  for (auto n = in.count(kMaxDaemons, kPidSize).value_or(0); n > 0; --n) {
+    daemons.insert(read_pid(in));
+  }
+  return daemons;
 }
 
 }  // namespace
@@ -44,11 +59,11 @@ std::optional<std::size_t> GroupHistory::newest(const std::vector<DiskOffer>& of
   const auto keepers = !now_.blank() ? now_.keepers : best ? offers[*best].second.keepers : nodes_of(offers, disks);
   std::set<NodeId> here;
   std::set<NodeId> telling;
-  for (const auto& [node, kept] : offers) {
-    if (contains(keepers, node)) {
-      here.insert(node);
+  for (const auto& [daemon, kept] : offers) {
+    if (contains(keepers, daemon.node)) {
+      here.insert(daemon.node);
       if (!kept.blank() || mutant(Mutant::history_blank_counts)) {
-        telling.insert(node);
+        telling.insert(daemon.node);
       }
     }
   }
@@ -58,16 +73,22 @@ std::optional<std::size_t> GroupHistory::newest(const std::vector<DiskOffer>& of
 }
 
 /// K1: larger than all eras before it, also when the cluster was founded anew and its tokens begin from 1 again. Any majority
-/// has a disk that has promised the last one. A history that begins only now is known to nobody else.
+/// has a disk that has promised the last one. A history that begins only now is known to nobody else. What a disk has promised
+/// because it was asked here is no reason to ask for more: else a member that comes and goes would keep an era from beginning.
 bool GroupHistory::may_begin(std::uint64_t token, const std::vector<DiskOffer>& offers, std::size_t winner) {
   const auto& kept = offers[winner].second;
   auto last = now_.position.era;
-  for (const auto& [node, offered] : offers) {
-    last = std::max({last, offered.position.era, mutant(Mutant::history_promise_ignored) ? 0 : offered.promised});
+  for (const auto& [daemon, offered] : offers) {
+    const bool asked_here = offered.promised == proposed_ && proposed_to_.contains(daemon);
+    last = std::max({last, offered.position.era, asked_here || mutant(Mutant::history_promise_ignored) ? 0 : offered.promised});
   }
   if (proposed_ <= last) {
     proposed_ = std::max(token, last + 1);
+    proposed_to_.clear();
     promised_.clear();
+  }
+  for (const auto& [daemon, offered] : offers) {
+    proposed_to_.insert(daemon);
   }
   if (mutant(Mutant::history_era_restarts)) {
     proposed_ = token;
@@ -94,6 +115,7 @@ void GroupHistory::begin(std::uint64_t name, const std::vector<DiskOffer>& offer
   synced_.clear();
   durable_ = 0;
   proposed_ = 0;
+  proposed_to_.clear();
   promised_.clear();
   asking_ = false;
   blank_.clear();
@@ -131,15 +153,17 @@ bool GroupHistory::answered(const std::set<Pid>& daemons) const {
 }
 
 void GroupHistory::prune(const std::set<Pid>& daemons) {
-  std::erase_if(blank_, [&](const Pid& daemon) { return !daemons.contains(daemon); });
+  const auto gone = [&](const Pid& daemon) { return !daemons.contains(daemon); };
+  std::erase_if(blank_, gone);
+  std::erase_if(proposed_to_, gone);
 }
 
-DiskOffer GroupHistory::offer(NodeId node, KeptHistory kept) const {
+KeptHistory GroupHistory::offer(NodeId node, KeptHistory kept) const {
   const auto known = synced_.find(node);
   if (known != synced_.end() && kept.position.era == now_.position.era) {
     kept.position.index = std::max(kept.position.index, known->second);  // another member has kept the disk up to date
   }
-  return {node, std::move(kept)};
+  return kept;
 }
 
 HistoryPosition GroupHistory::count(std::uint32_t count) {
@@ -215,10 +239,9 @@ void GroupHistory::save(Writer& out) const {
   for (const auto node : promised_) {
     out.put(node);
   }
-  out.put(std::uint8_t{asking_}).put(static_cast<std::uint32_t>(blank_.size()));
-  for (const auto& daemon : blank_) {
-    write(out, daemon);
-  }
+  write_daemons(out, proposed_to_);
+  out.put(std::uint8_t{asking_});
+  write_daemons(out, blank_);
 }
 
 GroupHistory GroupHistory::load(Reader& in) {
@@ -233,17 +256,16 @@ GroupHistory GroupHistory::load(Reader& in) {
   for (auto n = in.count(kMaxDisks, sizeof(NodeId)).value_or(0); n > 0; --n) {
     history.promised_.insert(in.value<NodeId>());
   }
+  history.proposed_to_ = read_daemons(in);
   history.asking_ = in.value<std::uint8_t>() != 0;
-  for (auto n = in.count(kMaxDaemons, kPidSize).value_or(0); n > 0; --n) {
-    history.blank_.insert(read_pid(in));
-  }
+  history.blank_ = read_daemons(in);
   return history;
 }
 
 bool GroupHistory::sound() const {
   const bool known = std::all_of(synced_.begin(), synced_.end(),
                                  [&](const auto& entry) { return keeps(entry.first) && entry.second <= now_.position.index; });
-  const bool promised = proposed_ == 0 ? promised_.empty()
+  const bool promised = proposed_ == 0 ? promised_.empty() && proposed_to_.empty()
                                        : proposed_ > now_.position.era && std::all_of(promised_.begin(), promised_.end(),
                                                                                       [&](NodeId node) { return keeps(node); });
   const bool asked = asking_ ? now_.blank() : blank_.empty();

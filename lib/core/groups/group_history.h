@@ -13,8 +13,8 @@
 
 namespace vsync::core {
 
-/// What a member that waits for the state says of its node's disk.
-using DiskOffer = std::pair<NodeId, KeptHistory>;
+/// What a member that waits for the state says of its daemon's disk.
+using DiskOffer = std::pair<Pid, KeptHistory>;
 
 /// A deterministic function of the totals delivered. Of a group that is not durable nothing here is used.
 class GroupHistory {
@@ -22,8 +22,8 @@ class GroupHistory {
   /// K3: nobody has the state; whose disk has it? `offers`: of the members that wait, in the order of their seniority; `disks`:
   /// how many keep the group, for one that begins. nullopt: too few disks are there to tell. Else the index of an offer.
   [[nodiscard]] std::optional<std::size_t> newest(const std::vector<DiskOffer>& offers, std::uint32_t disks) const;
-  /// K1: proposes the era that is to begin with that offer. Has a majority of the keepers promised it, if others may be lost
-  /// without that?
+  /// K1: proposes the era that is to begin with that offer, to the daemons that offer. Has a majority of the keepers promised
+  /// it, if others may be lost without that?
   bool may_begin(std::uint64_t token, const std::vector<DiskOffer>& offers, std::size_t winner);
   /// That era begins with that offer. `name`: of the history, if it is a new one.
   void begin(std::uint64_t name, const std::vector<DiskOffer>& offers, std::size_t winner, std::uint32_t disks);
@@ -49,7 +49,7 @@ class GroupHistory {
   void prune(const std::set<Pid>& daemons);
 
   /// What a member that waits says of its disk, brought up to date with what that disk has said since.
-  [[nodiscard]] DiskOffer offer(NodeId node, KeptHistory kept) const;
+  [[nodiscard]] KeptHistory offer(NodeId node, KeptHistory kept) const;
 
   /// K1: the place of the first of `count` messages that are delivered now.
   HistoryPosition count(std::uint32_t count);
@@ -73,6 +73,7 @@ class GroupHistory {
   std::map<NodeId, std::uint64_t> synced_;  ///< in this era, by keepers
   std::uint64_t durable_ = 0;
   std::uint64_t proposed_ = 0;
+  std::set<Pid> proposed_to_;  ///< these were asked to promise it, and had not promised as much before
   std::set<NodeId> promised_;  ///< the keepers that have promised it
   bool asking_ = false;        ///< all daemons are asked what they have
   std::set<Pid> blank_;        ///< these have nothing

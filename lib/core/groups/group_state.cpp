@@ -85,8 +85,8 @@ std::optional<ClientRef> GroupState::begin_era(const std::vector<GroupMember>& m
     if (const auto it = replicas_.find(member.ref()); it != replicas_.end()) {
       waiting.push_back(it->first);
       // What its disk has said since it joined; the next era forgets that.
-      it->second.kept = history.offer(member.pid.node, std::move(it->second.kept)).second;
-      offers.push_back({member.pid.node, it->second.kept});
+      it->second.kept = history.offer(member.pid.node, std::move(it->second.kept));
+      offers.push_back({member.pid, it->second.kept});
     }
   }
   const auto winner = history.newest(offers, founding.disks);

@@ -12,7 +12,7 @@ namespace vsync::core {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 6;
+constexpr std::uint8_t kFormat = 7;
 constexpr std::size_t kMemberSize = kClientRefSize + 4;  // at least: the name may be empty
 constexpr std::size_t kGroupSize = 185;                  // at least
 constexpr std::size_t kPastSize = 69;                    // at least

@@ -374,7 +374,8 @@ void Groups::durable(const Group& group, Effects& effects) {
   settle_undurable(is_safe, Outcome::delivered, {}, effects);
 }
 
-/// K3: once; what it has of a group that has not begun cannot change. K1: only where a member waits is the disk open.
+/// K3: once; what it has of a group that has not begun cannot change. K1: only where a member waits is the disk open, so who
+/// comes may be the first that has it open.
 void Groups::ask_disk(const Group& group, Effects& effects) {
   if (group.history.asks(self_) && asked_.insert(group.id).second) {
     effects.push_back(HistoryAsked{group.name, group.id});
@@ -385,7 +386,9 @@ void Groups::ask_disk(const Group& group, Effects& effects) {
   if (era == 0 || !here) {
     return;
   }
-  if (auto& last = proposed_[group.name]; last.id != group.id || last.era != era) {
+  const bool comes = std::any_of(group.view->joined.begin(), group.view->joined.end(),
+                                 [&](const GroupMember& member) { return member.pid == self_; });
+  if (auto& last = proposed_[group.name]; comes || last.id != group.id || last.era != era) {
     last = {group.name, group.id, era};
     effects.push_back(last);
   }

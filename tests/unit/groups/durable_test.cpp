@@ -429,6 +429,28 @@ TEST_CASE("K1 a join says what its disk has promised since it was asked for") {
   CHECK(all<EraProposed>(cluster[1].effects).back().era == era + 1);
 }
 
+TEST_CASE("K1 a member that comes and goes keeps no era from beginning, and its disk is asked each time") {
+  Cluster cluster(3);
+  for (const NodeId node : {1U, 2U, 3U}) {
+    join(cluster, node, kNew, 3, kept_by({1, 2, 3}));
+  }
+  const auto first = only<EraProposed>(cluster[1].effects);
+  for (ClientId client = kNew; client < kNew + 5; ++client) {
+    cluster[3].take();
+    cluster[3].leave(client, "d", 5);
+    cluster.settle();
+    join(cluster, 3, client + 1, 3, kept_by({1, 2, 3}));
+    CHECK(only<EraProposed>(cluster[3].effects).era == first.era);  // nobody had it open when it was asked before
+  }
+  CHECK(only<EraProposed>(cluster[1].effects).era == first.era);
+  promise(cluster, 1);
+  promise(cluster, 3);
+  cluster[1].take();
+  cluster[1].send(kNew, "d", Service::total, {"hello"});
+  cluster.settle();
+  CHECK(only<DeliverMessages>(cluster[1].effects).history.era == first.era);
+}
+
 TEST_CASE("K1 a disk is asked again when the group ended before it had promised, and comes to the same era") {
   Cluster cluster(3);
   const auto kept = kept_by({1, 2, 3}, 7, {std::uint64_t{1} << 50U, 3});
