@@ -76,11 +76,13 @@ class Bench:
                                      figure=figure, unit="µs", rate=rate, percentile=part)
 
     def bare_latency(self, tcp):
-        for rate in LATENCY_RATES:
-            runs = [tcp.round_trips(SMALL, max(400, rate), rate) for _ in range(self.runs)]
-            for part in ("p50", "p99", "p999"):
-                self.results.add([run[part] for run in runs], part="latency", system="bare TCP", figure="due to both echoes",
-                                 unit="µs", rate=rate, percentile=part)
+        for system, figure, measure in (("bare TCP", "due to both echoes", tcp.round_trips),
+                                        (report.RELAYED, "due to the echo", tcp.relayed)):
+            for rate in LATENCY_RATES:
+                runs = [measure(SMALL, max(400, rate), rate) for _ in range(self.runs)]
+                for part in ("p50", "p99", "p999"):
+                    self.results.add([run[part] for run in runs], part="latency", system=system, figure=figure, unit="µs", rate=rate,
+                                     percentile=part)
 
     def highest_rate(self, system, start):
         """The highest paced rate whose p99 stays below PATIENT: doubled until it fails, then halved in between three times."""

@@ -1,7 +1,8 @@
-// The limit that the network stack sets: one process and two TCP receivers on other hosts, without any protocol.
-//   vsync_raw receive ADDRESS            serves the two others until it is killed
+// The limits that the network stack sets: one process and two receivers on other hosts, without any protocol.
+//   vsync_raw receive ADDRESS            serves all others until it is killed
 //   vsync_raw send A B SIZE COUNT BATCH  writes each message to both, BATCH of them in one write; prints messages per second
 //   vsync_raw ping A B SIZE COUNT RATE   writes a message to both, waits until both have sent it back; prints µs of the rounds
+//   vsync_raw relay A B SIZE COUNT RATE  through a process on this host, by a Unix socket, and from there by UDP to A alone
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -101,12 +102,27 @@ void serve(int in) {
   ::close(in);
 }
 
+void echo_datagrams(int in) {
+  std::vector<char> buffer(64U << 10U);
+  sockaddr_in from{};
+  for (;;) {
+    socklen_t size = sizeof from;
+    const auto got = ::recvfrom(in, buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &size);
+    if (got < 0 || ::sendto(in, buffer.data(), static_cast<std::size_t>(got), 0, reinterpret_cast<sockaddr*>(&from), size) < 0) {
+      die("echo");
+    }
+  }
+}
+
 int receive(const char* text) {
+  const int datagrams = ::socket(AF_INET, SOCK_DGRAM, 0);
   const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
   const auto address = address_of(text);
-  if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(listener, 2) != 0) {
+  if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(listener, 2) != 0 ||
+      ::bind(datagrams, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     die("listen");
   }
+  std::thread(echo_datagrams, datagrams).detach();
   for (;;) {
     std::thread(serve, ::accept(listener, nullptr, nullptr)).detach();
   }
@@ -132,8 +148,8 @@ int send(const std::array<const char*, 2>& to, std::size_t size, std::size_t cou
   return 0;
 }
 
-int ping(const std::array<const char*, 2>& to, std::size_t size, std::size_t count, double rate) {
-  const std::array<int, 2> out{connect_to(to[0], kEcho), connect_to(to[1], kEcho)};
+/// What is written to each comes back from each.
+int time_rounds(const std::vector<int>& out, std::size_t size, std::size_t count, double rate) {
   std::vector<char> bytes(size, 'x');
   vsync::Histogram rounds;
   const auto start = Clock::now();
@@ -157,6 +173,34 @@ int ping(const std::array<const char*, 2>& to, std::size_t size, std::size_t cou
   return 0;
 }
 
+int ping(const std::array<const char*, 2>& to, std::size_t size, std::size_t count, double rate) {
+  return time_rounds({connect_to(to[0], kEcho), connect_to(to[1], kEcho)}, size, count, rate);
+}
+
+int relay(const char* to, std::size_t size, std::size_t count, double rate) {
+  const auto address = address_of(to);
+  const int out = ::socket(AF_INET, SOCK_DGRAM, 0);
+  std::array<int, 2> ends{};
+  if (::connect(out, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) != 0) {
+    die("relay");
+  }
+  const timeval patience{10, 0};  // a lost datagram is an error, and no reason to hang
+  ::setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  if (::fork() == 0) {
+    ::close(ends[0]);
+    std::vector<char> bytes(size);
+    while (::recv(ends[1], bytes.data(), size, MSG_WAITALL) == static_cast<ssize_t>(size)) {
+      send_all(out, bytes.data(), size);
+      receive_all(out, bytes.data(), size);
+      send_all(ends[1], bytes.data(), size);
+    }
+    std::_Exit(0);
+  }
+  ::close(ends[1]);
+  return time_rounds({ends[0]}, size, count, rate);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -165,14 +209,16 @@ int main(int argc, char** argv) {
   if (mode == "receive" && argc == 3) {
     return receive(argv[2]);
   }
-  if ((mode == "send" || mode == "ping") && argc == 7) {
+  if ((mode == "send" || mode == "ping" || mode == "relay") && argc == 7) {
     const auto size = std::strtoull(argv[4], nullptr, 10);
     const auto count = std::strtoull(argv[5], nullptr, 10);
     const auto last = std::strtoull(argv[6], nullptr, 10);
     if (size > 0 && last > 0) {
-      return mode == "send" ? send({argv[2], argv[3]}, size, count, last) : ping({argv[2], argv[3]}, size, count, double(last));
+      return mode == "send"   ? send({argv[2], argv[3]}, size, count, last)
+             : mode == "ping" ? ping({argv[2], argv[3]}, size, count, double(last))
+                              : relay(argv[2], size, count, double(last));
     }
   }
-  std::fprintf(stderr, "usage: vsync_raw receive ADDRESS | send A B SIZE COUNT BATCH | ping A B SIZE COUNT RATE\n");
+  std::fprintf(stderr, "usage: vsync_raw receive ADDRESS | send A B SIZE COUNT BATCH | ping|relay A B SIZE COUNT RATE\n");
   return 2;
 }

@@ -165,6 +165,10 @@ class BareTcp:
         """Microseconds, by percentile, from the moment one was due until both receivers have sent it back."""
         return json.loads(self._run("ping", size, count, rate))
 
+    def relayed(self, size, count, rate):
+        """The same through another process of the host (Unix socket), and from there to one receiver and back (UDP)."""
+        return json.loads(self._run("relay", size, count, rate))
+
     def __enter__(self):
         return self
 

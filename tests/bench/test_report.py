@@ -21,6 +21,7 @@ def made_up():
                             figure="delivered everywhere", unit="msg/s", size=size, senders=senders)
     for percentile, value in (("p50", 150.0), ("p99", 900.0)):
         results.add([value], part="latency", system="vsyncd", figure="due to own delivery", unit="µs", rate=200, percentile=percentile)
+    results.add([50.0], part="latency", system="bare Unix + UDP", figure="due to the echo", unit="µs", rate=200, percentile="p50")
     results.add([12.0, 14.0], part="failover", system="vsyncd", figure="kill -9 of the first node to the view", unit="ms")
     results.add([6.0], part="shape", system="vsyncd", figure="frames of all daemons for a message", unit="frames", daemons=3)
     return results
@@ -42,6 +43,7 @@ class Report(unittest.TestCase):
         self.assertIn("| 150 | yes | 300 | no |", rows["1,000 B, one sender, MB/s"])
         self.assertIn("| 200 | yes | 140 | no |", rows["send to own delivery, 200 msg/s, p50, µs"])
         self.assertIn("| 800 | no | 400 | no |", rows["send to own delivery, 200 msg/s, p99, µs"])
+        self.assertIn("| 3.00 | 2.56 | no | 1.79 | no |", rows["that p50, times bare Unix + UDP in this run"])
         self.assertIn("| 50 | yes | 20 | yes |", rows["kill -9 of a daemon to the view at clients, ms"])
         self.assertNotIn("resident memory, MiB", rows)  # was not measured
 
