@@ -104,7 +104,7 @@ class Services(ClusterTest):
         self.assertEqual(sorted(two.texts("g")), ["causal", "end", "fifo", "total"])
         self.assertTrue(all(m["direct"] == (m["text"] != "end") for m in two.raw))
         two.leave("g")
-        one.group_view(lambda v: len(v.members) == 2)
+        one.group_view(lambda v: [m.name for m, _ in v.left] == [two.name])
         with self.refused("no_such_member"):
             one.request("send", {"group": "g", "text": "gone", "to": to})
 
