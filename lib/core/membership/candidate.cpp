@@ -42,7 +42,7 @@ bool Membership::cause_due() const {
   const auto everybody = view_->everybody();
   const auto gone = [&](const Member& m) { return m.pid != self() && confirmed(m.pid) != Evidence::none; };
   const auto batched = [&](const auto& entry) {
-    return entry.second.ready && now_ >= entry.second.ready_since + config_.limits.join_batch && host_.linked(entry.first) &&
+    return entry.second.ready && now_ >= entry.second.ready_since + config_.limits.join_batch && linked(entry.second) &&
            namesake(entry.second.member) == nullptr;
   };
   const auto edge = causes_.broken_edge_since();
@@ -265,7 +265,7 @@ void Membership::on(const Pid&, const Nack& nack) {
 std::vector<Member> Membership::ready_joiners() const {
   std::vector<Member> joiners;
   for (const auto& [pid, joiner] : causes_.joiners) {
-    if (joiner.ready && host_.linked(pid) && namesake(joiner.member) == nullptr) {
+    if (joiner.ready && linked(joiner) && namesake(joiner.member) == nullptr) {
       joiners.push_back(joiner.member);
     }
   }

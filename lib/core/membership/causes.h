@@ -25,7 +25,8 @@ class Causes {
     Member member;
     bool ready = false;  ///< READY_OK: linked to all members (J5)
     Time ready_since{};
-    Time asked{};  ///< last JOIN heard
+    Time asked{};      ///< last JOIN heard
+    bool met = false;  ///< it asked here itself
   };
 
   // ---- suspicions

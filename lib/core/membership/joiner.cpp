@@ -239,7 +239,7 @@ void Membership::on(const Pid& from, const Join& join) {
     return;
   }
   if (const auto known = causes_.joiners.find(pid);
-      known != causes_.joiners.end() && known->second.member.vote_epoch != join.joiner.vote_epoch) {
+      known != causes_.joiners.end() && known->second.met && known->second.member.vote_epoch != join.joiner.vote_epoch) {
     // I3: two leaders in a row gave one id to two daemons. They take each other's links away, so one takes another incarnation.
     if (from == pid) {
       send(from, Reject{pid, RejectReason::incarnation_used, 0, pid.incarnation});
@@ -251,6 +251,7 @@ void Membership::on(const Pid& from, const Join& join) {
   auto& joiner = causes_.joiners[pid];
   joiner.member = join.joiner;
   joiner.asked = now_;
+  joiner.met = joiner.met || from == pid;
   const auto* old = view_->named_node(pid.node);
   if (old != nullptr && (old->vote_epoch == join.joiner.vote_epoch || !host_.linked(old->pid))) {
     const auto own = causes_.own().find(old->pid);
@@ -352,7 +353,9 @@ bool Membership::linked(const Causes::Joiner& joiner) const {
 
 void Membership::send_ready() {
   const auto forgotten = [&](const auto& entry) { return now_ - entry.second.asked >= 5 * config_.limits.suspect_after; };
-  std::erase_if(causes_.joiners, forgotten);
+  if (std::erase_if(causes_.joiners, forgotten) > 0) {
+    update_links();
+  }
   if (!holder() || causes_.joiners.empty() || candidate() != self()) {
     return;
   }

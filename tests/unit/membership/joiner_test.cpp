@@ -265,8 +265,29 @@ TEST_CASE("I3: of two joiners under one pid, as two leaders may give it, the sec
     one.wait(one.config().limits.join_batch);
     CHECK(one.count<Ready>() + one.count<Prepare>() == 0);
   }
+  SECTION("it is not taken for the first, that had its links") {
+    reconnect(first);
+    one.receive(4, join_of(first));
+    one.receive(4, ReadyOk{5});
+    reconnect(second);
+    one.wait(one.config().limits.join_batch);
+    CHECK(one.count<Prepare>() == 0);
+  }
+  SECTION("the first was only spoken of") {
+    auto ghost = member(6);
+    one.receive(2, join_of(ghost));
+    ghost.vote_epoch = 99;
+    one.open(ghost.pid, Role::joining, 0, {}, ghost.vote_epoch);
+    one.receive(6, join_of(ghost));
+    CHECK(one.count<Reject>() == 0);
+    CHECK(one.last<Ready>().view == 5);
+  }
   SECTION("the first does not come back") {
+    one.close(4);
+    const auto wanted = one.world.wanted.size();
     one.wait(5 * one.config().limits.suspect_after);
+    CHECK(one.world.wanted.size() == wanted - 1);
+    one.open(second.pid, Role::joining, 0, {}, second.vote_epoch);
     one.receive(4, join_of(second));
     CHECK(one.count<Reject>() == 0);
     CHECK(one.count<Ready>() > 0);
