@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::uint8_t kFormat = 7;
 constexpr std::size_t kMemberSize = kClientRefSize + 4;  // at least: the name may be empty
-constexpr std::size_t kGroupSize = 185;                  // at least
-constexpr std::size_t kPastSize = 69;                    // at least
+constexpr std::size_t kGroupSize = 189;                  // at least
+constexpr std::size_t kPastSize = 73;                    // at least
 
 void write(Writer& out, const GroupMember& member) {
   write(out, member.ref());

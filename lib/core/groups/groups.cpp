@@ -294,7 +294,9 @@ void Groups::group_view(const GroupViewPtr& view, bool ordered, Effects& effects
   queues_.rearrange(table_);
   tell_hold(view->group, effects);
   if (group != nullptr) {
-    ask_disk(*group, effects);
+    const auto& joined = group->view->joined;
+    const bool comes = std::any_of(joined.begin(), joined.end(), [&](const GroupMember& member) { return member.pid == self_; });
+    ask_disk(*group, comes, effects);
   }
   if (auto early = early_.extract(view->group); !early.empty()) {
     for (const auto& held : early.mapped()) {
@@ -375,8 +377,8 @@ void Groups::durable(const Group& group, Effects& effects) {
 }
 
 /// K3: once; what it has of a group that has not begun cannot change. K1: only where a member waits is the disk open, so who
-/// comes may be the first that has it open.
-void Groups::ask_disk(const Group& group, Effects& effects) {
+/// comes (now, here) may be the first that has it open.
+void Groups::ask_disk(const Group& group, bool comes, Effects& effects) {
   if (group.history.asks(self_) && asked_.insert(group.id).second) {
     effects.push_back(HistoryAsked{group.name, group.id});
   }
@@ -386,8 +388,6 @@ void Groups::ask_disk(const Group& group, Effects& effects) {
   if (era == 0 || !here) {
     return;
   }
-  const bool comes = std::any_of(group.view->joined.begin(), group.view->joined.end(),
-                                 [&](const GroupMember& member) { return member.pid == self_; });
   if (auto& last = proposed_[group.name]; comes || last.id != group.id || last.era != era) {
     last = {group.name, group.id, era};
     effects.push_back(last);
@@ -430,7 +430,7 @@ void Groups::install(const View& view, Effects& effects) {
     group_view(installed, false, effects);
   }
   for (const auto& [name, id] : table_.names()) {
-    ask_disk(*table_.find(id), effects);  // a joiner has come to a group that asks
+    ask_disk(*table_.find(id), false, effects);  // a joiner has come to a group that asks
   }
   transfers_.forget_early();
   tell_holds(effects);

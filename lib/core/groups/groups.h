@@ -160,7 +160,7 @@ class Groups {
   void durable(const Group& group, Effects& effects);
   template <typename Settled>
   void settle_undurable(Settled settled, Outcome outcome, std::string_view code, Effects& effects);
-  void ask_disk(const Group& group, Effects& effects);
+  void ask_disk(const Group& group, bool comes, Effects& effects);
   void forget_undurable(const GroupView& view, Effects& effects);
   void group_view(const GroupViewPtr& view, bool ordered, Effects& effects);
   void give_up_lease(Client& client, const std::string& group);
@@ -199,23 +199,23 @@ class Groups {
   OpenRequests open_requests_;
   Reassembly fragments_;
   StateTransfers transfers_;
-  std::set<GroupId> own_groups_;                             // with own clients
-  std::set<GroupId> flush_due_;                              // G4: GFLUSHED to bind, before anything else
-  std::deque<ClientHold> holds_due_;                         // G10: to bind next
-  std::map<std::pair<ClientId, GroupId>, Holding> holding_;  // G10: own clients, as asked for
-  std::map<GroupId, std::set<ClientRef>> told_holds_;        // G10: as the shell knows them
-  std::map<GroupId, std::vector<Held>> early_;               // of the next group view, until it is installed here
-  std::vector<OwnRun> prepared_;                             // what next() returned and bound() was not told yet
-  std::deque<OwnRun> bound_;                                 // own runs, undelivered, in seq order
-  std::deque<OwnRun> unstable_;                              // own fifo and causal runs, delivered, in seq order
-  std::deque<OwnRun> undurable_;                             // K2: own runs, delivered, that wait for the disks
-  std::map<std::string, HistoryPosition> disk_;              // K2: what our disk has, by group
-  std::map<GroupId, HistoryPosition> synced_;                // K2; index 0 of an era that is promised (K1): to be told
-  std::map<std::string, EraProposed> proposed_;              // K1: the last era that our disk was to promise, by group
-  std::set<GroupId> telling_;                                // K2: one is under way
-  std::set<GroupId> asked_;                                  // K3: our disk was
-  std::deque<HistoryTold> kept_;                             // K3: its answers, to be told
-  Seq stable_ = 0;                                           // own stream
+  std::set<GroupId> own_groups_;                                // with own clients
+  std::set<GroupId> flush_due_;                                 // G4: GFLUSHED to bind, before anything else
+  std::deque<ClientHold> holds_due_;                            // G10: to bind next
+  std::map<std::pair<ClientId, GroupId>, Holding> holding_;     // G10: own clients, as asked for
+  std::map<GroupId, std::set<ClientRef>> told_holds_;           // G10: as the shell knows them
+  std::map<GroupId, std::vector<Held>> early_;                  // of the next group view, until it is installed here
+  std::vector<OwnRun> prepared_;                                // what next() returned and bound() was not told yet
+  std::deque<OwnRun> bound_;                                    // own runs, undelivered, in seq order
+  std::deque<OwnRun> unstable_;                                 // own fifo and causal runs, delivered, in seq order
+  std::deque<OwnRun> undurable_;                                // K2: own runs, delivered, that wait for the disks
+  std::map<std::string, HistoryPosition> disk_;                 // K2: what our disk has, by group
+  std::map<std::pair<GroupId, bool>, HistoryPosition> synced_;  // to be told: K2, and (true) the era that is promised (K1)
+  std::map<std::string, EraProposed> proposed_;                 // K1: the last era that our disk was to promise, by group
+  std::set<GroupId> telling_;                                   // K2: one is under way
+  std::set<GroupId> asked_;                                     // K3: our disk was
+  std::deque<HistoryTold> kept_;                                // K3: its answers, to be told
+  Seq stable_ = 0;                                              // own stream
   std::uint64_t ignored_ = 0;
 };
 

@@ -172,13 +172,13 @@ void Groups::synced(const HistorySynced& news) {
   disk = std::max(disk, news.position);
   const auto* group = table_.find(news.group);
   if (group != nullptr && group->history.now().position.era == news.position.era && group->history.keeps(self_.node)) {
-    synced_[group->id] = news.position;  // only the last one counts
+    synced_[{group->id, false}] = news.position;  // only the last one counts
   }
 }
 
 void Groups::promised(const EraPromised& news) {
   if (const auto* group = table_.find(news.group); group != nullptr && group->history.proposed() == news.era) {
-    synced_[group->id] = {news.era, 0};  // the era that was before is over
+    synced_[{group->id, true}] = {news.era, 0};
   }
 }
 
@@ -302,7 +302,7 @@ std::optional<Refusal> Groups::refusal(const Client& client, const QueuedSend& s
 // ---------------------------------------------------------------- binding
 
 bool Groups::ready() const {
-  const auto news = [&](const auto& entry) { return !telling_.contains(entry.first); };
+  const auto news = [&](const auto& entry) { return !telling_.contains(entry.first.first); };
   return !flush_due_.empty() || !holds_due_.empty() || !kept_.empty() || transfers_.has_statement() ||
          std::any_of(synced_.begin(), synced_.end(), news) || queues_.ready();
 }
@@ -503,13 +503,14 @@ void Groups::prepare(const StateTransfers::Statement& statement, std::vector<Run
   add(std::move(run), 0, 0, runs);
 }
 
-/// K2. One at a time: what is synced meanwhile goes with the next.
+/// K2. One at a time: what is synced meanwhile goes with the next. It goes before a promise, since by it the disk is judged (K3).
 void Groups::prepare_synced(std::vector<Run>& runs) {
   for (auto it = synced_.begin(); it != synced_.end(); ++it) {
-    if (telling_.insert(it->first).second) {
+    const auto group = it->first.first;
+    if (telling_.insert(group).second) {
       Run run;
       run.kind = RunKind::group_synced;
-      run.group = it->first;
+      run.group = group;
       run.body = encode(it->second);
       synced_.erase(it);
       add(std::move(run), 0, 0, runs);

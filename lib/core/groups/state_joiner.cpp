@@ -60,7 +60,8 @@ std::vector<ClientId> StateTransfers::before(const Group& group, const GroupView
       all_taken(key, incoming, effects);
     }
     const bool boundary = group.state.boundary() == view.token;
-    if (boundary && restarts(group, incoming)) {
+    const bool over = incoming.history && !group.state.exists();  // its donor is gone, and nobody else has the state
+    if (over || (boundary && restarts(group, incoming))) {
       pending.insert(incoming.clients.begin(), incoming.clients.end());
       keep_direct(group.id, incoming);
       incoming.clients.clear();

@@ -270,4 +270,23 @@ class Cluster {
   std::map<Pid, std::size_t> first_;                 // nothing before is undelivered, by daemon
 };
 
+/// Carries the frames of state transfers until none is under way.
+inline void carry(Cluster& cluster) {
+  for (bool more = true; more;) {
+    more = false;
+    for (auto& [node, daemon] : cluster.daemons()) {
+      for (const auto& sent : all<SendFrame>(daemon->effects)) {
+        auto& receiver = cluster[sent.to.node];
+        more = true;
+        if (const auto* piece = std::get_if<StatePiece>(sent.frame.get())) {
+          receiver.groups.transfers().received(daemon->id, *piece, receiver.effects);
+        } else {
+          receiver.groups.transfers().received(daemon->id, std::get<StateAck>(*sent.frame), receiver.effects);
+        }
+      }
+      std::erase_if(daemon->effects, [](const Effect& effect) { return std::holds_alternative<SendFrame>(effect); });
+    }
+  }
+}
+
 }  // namespace vsync::core

@@ -451,6 +451,35 @@ TEST_CASE("K1 a member that comes and goes keeps no era from beginning, and its 
   CHECK(only<DeliverMessages>(cluster[1].effects).history.era == first.era);
 }
 
+TEST_CASE("K1 who waits for promises is not given up for a piece of the transfer before") {
+  Cluster cluster(3);
+  for (const NodeId node : {1U, 2U, 3U}) {
+    join(cluster, node, kNew, 3, kept_by({1, 2, 3}, 7, {9, node == 1 ? 6U : 5U}));
+  }
+  promise(cluster, 1);
+  promise(cluster, 2);
+  carry(cluster);
+  const auto asked = all<HistoryRequested>(cluster[1].effects).back();
+  cluster[1].groups.request(ClientState{kNew, 50, "d", asked.token, false, false, Slice::copy_of("a piece")}, cluster[1].effects);
+  carry(cluster);
+  CHECK(only<StateArrived>(cluster[2].take()).body.size() == 7);
+  cluster.change_view({1});
+  cluster.settle();
+  REQUIRE(all<EraProposed>(cluster[2].effects).size() == 1);  // its keeper drops what came, and says no more of it
+  CHECK(cluster[2].groups.transfers().next_deadline() == kNever);
+}
+
+TEST_CASE("K2 a promise does not take the place of what the disk has written: by that it is judged") {
+  Cluster cluster(2);
+  join(cluster, 2, kNew, 3, kept_by({1, 2, 3}, 7, {9, 3}));
+  join(cluster, 1, kNew, 3, kept_by({1, 2, 3}, 7, {9, 2}));
+  const auto proposed = only<EraProposed>(cluster[1].effects);
+  cluster[1].groups.synced({"d", {9, 3}});
+  cluster[1].groups.promised({proposed.id, proposed.era});
+  promise(cluster, 2);
+  CHECK(only<HistoryRequested>(cluster[2].effects).known == std::vector<HistoryPosition>{{9, 3}, {9, 3}});
+}
+
 TEST_CASE("K1 a disk is asked again when the group ended before it had promised, and comes to the same era") {
   Cluster cluster(3);
   const auto kept = kept_by({1, 2, 3}, 7, {std::uint64_t{1} << 50U, 3});

@@ -91,6 +91,14 @@ TEST_CASE("K1 who comes again after it was asked for an era makes it no larger, 
   history.learn(offers[0].second);
   CHECK_FALSE(history.may_begin(12, offers, 1));
   offers[1].second.promised = 12;
+  if (GENERATE(true, false)) {  // in the table of a joiner, too
+    Writer bytes;
+    history.save(bytes);
+    const auto saved = bytes.take();
+    Reader in(saved);
+    history = GroupHistory::load(in);
+    CHECK(history.sound());
+  }
   CHECK_FALSE(history.may_begin(13, offers, 1));
   CHECK(history.proposed() == 12);
   SECTION("a daemon that was not asked") {

@@ -21,25 +21,6 @@ void replica(Daemon& daemon, ClientId client, std::uint64_t offer = 0, std::uint
   daemon.groups.request(ClientJoin{client, 1, "g", "c", {}, false, StateWish{true, offer, replicas}}, daemon.effects);
 }
 
-/// Carries the frames of state transfers until none is under way.
-void carry(Cluster& cluster) {
-  for (bool more = true; more;) {
-    more = false;
-    for (auto& [node, daemon] : cluster.daemons()) {
-      for (const auto& sent : all<SendFrame>(daemon->effects)) {
-        auto& receiver = cluster[sent.to.node];
-        more = true;
-        if (const auto* piece = std::get_if<StatePiece>(sent.frame.get())) {
-          receiver.groups.transfers().received(daemon->id, *piece, receiver.effects);
-        } else {
-          receiver.groups.transfers().received(daemon->id, std::get<StateAck>(*sent.frame), receiver.effects);
-        }
-      }
-      std::erase_if(daemon->effects, [](const Effect& effect) { return std::holds_alternative<SendFrame>(effect); });
-    }
-  }
-}
-
 void give(Daemon& daemon, const StateRequested& asked, RequestId request, const std::string& bytes, bool last,
           bool refused = false) {
   daemon.groups.request(ClientState{asked.client, request, "g", asked.token, last, refused, Slice::copy_of(bytes)},
