@@ -40,23 +40,29 @@ void die_visibly() {
   }
 }
 
-/// For all but clients: links, strangers, dials, clients that are turned away, logs, the state, and three for each database of
-/// a durable group that is open (durable::SqliteStore::kOpen).
-constexpr rlim_t kOwnDescriptors = 640 + 3 * 64;
+/// For all but clients and durable groups: links, strangers, dials, clients that are turned away, logs, the state.
+constexpr rlim_t kOwnDescriptors = 640;
+constexpr rlim_t kPerDatabase = 3;  ///< the file, its journal, and the journal's index
 constexpr rlim_t kFewestClients = 16;
+constexpr rlim_t kFewestGroups = 64;  // so many databases the store has open in any case
 
-/// Clients must not take the descriptors that the rest needs: a state that cannot be written ends the daemon.
-void share_descriptors(io::ControlLimits& limits) {
+/// Clients and durable groups must not take the descriptors that the rest needs: a state that cannot be written ends the daemon.
+/// Of few, each gets a half.
+void share_descriptors(io::ControlLimits& limits, std::size_t& durable_groups) {
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) {
     return;
   }
-  const rlim_t wanted = limits.max_clients + limits.reserved_for_admins + kOwnDescriptors;
+  const rlim_t clients = limits.max_clients + limits.reserved_for_admins;
+  const rlim_t wanted = clients + kOwnDescriptors + kPerDatabase * durable_groups;
   if (files.rlim_cur < wanted) {
     files.rlim_cur = std::min(wanted, files.rlim_max);
     static_cast<void>(::setrlimit(RLIMIT_NOFILE, &files));  // never above the hard limit, so allowed
   }
-  const rlim_t left = files.rlim_cur - std::min(files.rlim_cur, kOwnDescriptors);
+  rlim_t left = files.rlim_cur - std::min(files.rlim_cur, kOwnDescriptors);
+  const rlim_t for_groups = std::max(left / 2, left - std::min(left, clients));
+  durable_groups = std::clamp<rlim_t>(for_groups / kPerDatabase, kFewestGroups, durable_groups);
+  left -= std::min(left, kPerDatabase * durable_groups);
   const rlim_t ordinary = left - std::min<rlim_t>(left, limits.reserved_for_admins);
   limits.max_clients = std::min<rlim_t>(limits.max_clients, std::max(ordinary, kFewestClients));
   limits.max_clients_of_user = std::min(limits.max_clients_of_user, limits.max_clients - limits.max_clients / 4);
@@ -144,7 +150,7 @@ int main(const std::vector<std::string>& arguments) {
     return end_with(ExitStatus::failed, logs.error().message);
   }
   options->version = VSYNC_VERSION;
-  share_descriptors(options->control.limits);
+  share_descriptors(options->control.limits, options->durable_groups);
   options->control.listen_fd = io::systemd::listen_socket();
   std::signal(SIGPIPE, SIG_IGN);
   die_visibly();

@@ -30,7 +30,22 @@ Keeper::Kept* Keeper::find(core::GroupId group) {
 
 // ---------------------------------------------------------------- joins
 
+/// Who is not a member yet, and those who leave until all know it, count as well.
+bool Keeper::has_room(const std::string& group) const {
+  const auto used = [](const auto& entry) {
+    const auto& kept = entry.second;
+    return !kept.wished.empty() || !kept.following.empty() || kept.restore;
+  };
+  const auto known = groups_.find(group);
+  return (known != groups_.end() && used(*known)) ||
+         static_cast<std::size_t>(std::count_if(groups_.begin(), groups_.end(), used)) < limits_.groups;
+}
+
 void Keeper::join(core::ClientJoin join, const CheckpointPolicy& policy) {
+  if (!has_room(join.group)) {
+    const auto why = "this node's descriptors are enough for " + std::to_string(limits_.groups) + " durable groups";
+    return home_.tell(core::RequestRefused{join.client, join.request, "too_many", why});
+  }
   const auto [it, fresh] = groups_.try_emplace(join.group);
   auto& kept = it->second;
   kept.name = join.group;

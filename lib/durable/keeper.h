@@ -33,6 +33,7 @@ struct KeeperLimits {
   std::size_t window = std::size_t{512} << 10U;         ///< of a checkpoint that a client gives
   std::size_t piece = std::size_t{128} << 10U;
   std::size_t chunk = std::size_t{512} << 10U;  ///< of the own disk that is read before the clients have to read
+  std::size_t groups = 1024;                    ///< that have members here: each may keep its database open, while it restores
 };
 
 /// What is known of one group's disk, for operators.
@@ -102,7 +103,8 @@ class Keeper {
   [[nodiscard]] bool knows(const std::string& group) const { return groups_.contains(group); }
 
  private:
-  static constexpr std::size_t kMostAsked = 1024;  ///< then the oldest question is forgotten: its group may be long gone
+  /// Then the oldest question is forgotten that the store cannot answer: its group may be long gone.
+  static constexpr std::size_t kMostAsked = 1024;
   static constexpr std::uint64_t kGone =
       std::numeric_limits<std::uint64_t>::max();  ///< no index: this client is given nothing more
 
@@ -164,6 +166,7 @@ class Keeper {
   };
 
   [[nodiscard]] static bool came_to_nothing(const Kept& kept);
+  [[nodiscard]] bool has_room(const std::string& group) const;
   void cannot_open(const std::string& group, const std::string& why);
   void next_join(Kept& kept);
   void left(Kept& kept, core::ClientId client);

@@ -248,9 +248,11 @@ void Keeper::no_checkpoint(Kept& kept) {
   }
 }
 
-/// What came is no history. Its members get no more, and so are given up in time (T2).
+/// What came is no history, or none that goes on from what the disk has by now. Its members may come again, and then say what it
+/// has.
 bool Keeper::abandon(Kept& kept, const std::string& why) {
   home_.report(kept.name, "the state that another member gave is refused: " + why);
+  home_.input(core::HistoryTaken{kept.name, kept.restore->token, 0, true});
   drop_restore(kept);
   next_restore(kept);
   return false;

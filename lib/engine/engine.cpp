@@ -98,7 +98,8 @@ Result<void> Engine::open() {
   }
   control_ = std::move(*control);
   durable_.reset(  // only we know that we are its shell
-      new DurableGroups(io_, options_.state_dir + "/groups", {.log_bytes = options_.durable_limit}, *this));
+      new DurableGroups(io_, options_.state_dir + "/groups",
+                        {.log_bytes = options_.durable_limit, .groups = options_.durable_groups}, *this));
 
   auto node = options_.node;
   if (node == 0 && (options_.bootstrap || options_.found_if_alone)) {

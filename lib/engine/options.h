@@ -52,6 +52,7 @@ struct Options {
   bool found_if_alone = false;  ///< first line of the hosts file
   BusyPollOptions busy_poll;
   std::uint64_t durable_limit = std::uint64_t{256} << 20U;  ///< KeeperLimits::log_bytes
+  std::size_t durable_groups = 1024;                        ///< KeeperLimits::groups
   std::vector<EventLogOptions> event_logs;
   Faults faults;
 };

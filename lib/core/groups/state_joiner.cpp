@@ -358,6 +358,10 @@ void StateTransfers::taken(GroupId group, const HistoryTaken& news, Effects& eff
     return;
   }
   auto& incoming = it->second;
+  if (news.refused) {
+    give_up(it->first, incoming, {incoming.clients.begin(), incoming.clients.end()}, effects);
+    return forget_empty();
+  }
   if (news.taken == incoming.received) {
     incoming.unread.clear();
   }

@@ -126,6 +126,40 @@ TEST_CASE("K3 what a member says of the disk stays true until it has come to som
   CHECK(node.wait<core::ClientJoin>().client == 11);
 }
 
+TEST_CASE("a member of more groups than there are descriptors for is refused, and of as many when one is left") {
+  KeeperLimits limits;
+  limits.groups = 2;
+  Node node(limits);
+  begin(node, 5, 0);
+  core::RequestId request = 1;
+  const auto join = [&](const std::string& group) {
+    node.inputs.clear();
+    node.told.clear();
+    node.keeper->join(core::ClientJoin{kClient, ++request, group, "m", {.total_only = true, .disks = 3}}, {});
+    return node.told.empty() ? std::string() : std::string(std::get<core::RequestRefused>(node.told.at(0)).code);
+  };
+  CHECK(join("h").empty());
+  CHECK(node.wait<core::ClientJoin>().group == "h");
+  CHECK(join("i") == "too_many");
+  CHECK_FALSE(node.keeper->knows("i"));
+  CHECK(join("g").empty());  // that is one of them
+  SECTION("it has not become a member") {
+    node.keeper->answered(kClient, 2, true);
+  }
+  SECTION("it has left") {
+    node.keeper->dismissed(kClient, "h");
+  }
+  CHECK(join("i").empty());
+}
+
+TEST_CASE("K3 no question is forgotten that the store is looking for an answer to") {
+  Node node;
+  for (core::GroupId id = 100; id < 1300; ++id) {
+    node.keeper->apply(core::HistoryAsked{"a" + std::to_string(id), id});
+  }
+  REQUIRE(io::run_until(node.disk.io, [&] { return node.count<core::HistoryTold>() == 1200; }));
+}
+
 TEST_CASE("of a group that came to nothing nothing is kept") {
   Node node;
   node.keeper->tick();
@@ -323,6 +357,7 @@ TEST_CASE("K3 what is no history is refused, and the disk stays as it was") {
   node.keeper->apply(arrived);
   CHECK(node.reports.size() == 1);
   CHECK(node.restored_at.size() == restored);
+  CHECK(std::get<core::HistoryTaken>(node.inputs.back()).refused);  // its member may come again at once
   node.restart();
   CHECK(node.offered() == history(5, 1));
 }
