@@ -158,10 +158,12 @@ void Groups::accept(Client& client, ClientSend send, Effects& effects) {
 void Groups::request(ClientState piece, Effects& effects) {
   const auto client = piece.client;
   const auto request = piece.request;
-  if (const auto* known = queues_.find(client); known != nullptr && known->gone) {
+  const auto* known = queues_.find(client);
+  if (known != nullptr && known->gone) {
     return;
   }
-  const auto* group = table_.find(piece.group);
+  // Our disk gives in the name of a member (K3), also when that is gone and its leave is on its way: what came before did not go.
+  const auto* group = known != nullptr ? table_.find(piece.group) : nullptr;
   if (auto why = transfers_.piece(group, std::move(piece), effects); why) {
     effects.push_back(RequestRefused{client, request, why->code, why->message});
   }

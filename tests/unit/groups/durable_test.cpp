@@ -451,7 +451,7 @@ TEST_CASE("K1 a member that comes and goes keeps no era from beginning, and its 
   CHECK(only<DeliverMessages>(cluster[1].effects).history.era == first.era);
 }
 
-TEST_CASE("K1 who waits for promises is not given up for a piece of the transfer before") {
+TEST_CASE("T2 nobody is given up for a piece of a transfer that is over, and at once for one of no history") {
   Cluster cluster(3);
   for (const NodeId node : {1U, 2U, 3U}) {
     join(cluster, node, kNew, 3, kept_by({1, 2, 3}, 7, {9, node == 1 ? 6U : 5U}));
@@ -463,10 +463,46 @@ TEST_CASE("K1 who waits for promises is not given up for a piece of the transfer
   cluster[1].groups.request(ClientState{kNew, 50, "d", asked.token, false, false, Slice::copy_of("a piece")}, cluster[1].effects);
   carry(cluster);
   CHECK(only<StateArrived>(cluster[2].take()).body.size() == 7);
-  cluster.change_view({1});
-  cluster.settle();
-  REQUIRE(all<EraProposed>(cluster[2].effects).size() == 1);  // its keeper drops what came, and says no more of it
-  CHECK(cluster[2].groups.transfers().next_deadline() == kNever);
+  SECTION("its donor is dead") {
+    cluster.change_view({1});
+    cluster.settle();
+    REQUIRE(all<EraProposed>(cluster[2].effects).size() == 1);  // its keeper drops what came, and says no more of it
+    CHECK(cluster[2].groups.transfers().next_deadline() == kNever);
+  }
+  SECTION("it is none, and its members may come again with what their disk has") {
+    cluster[2].groups.taken({"d", asked.token, 0, true}, cluster[2].effects);
+    cluster.settle();
+    CHECK(only<ClientDismissed>(cluster[2].take()).client == kNew);
+    join(cluster, 2, kNew, 3, kept_by({1, 2, 3}, 7, {9, 5}));
+    CHECK(all<RequestRefused>(cluster[2].effects).empty());
+  }
+}
+
+TEST_CASE("T2 of a member that is gone nothing is given, also when its leave is on its way") {
+  Cluster cluster(2);
+  join(cluster, 1, kNew, 2, kept_by({1, 2}, 7, {9, 6}));
+  join(cluster, 2, kNew, 2, kept_by({1, 2}, 7, {9, 5}));
+  for (const NodeId node : {1U, 2U}) {
+    const auto proposed = only<EraProposed>(cluster[node].effects);
+    cluster[node].groups.promised({proposed.id, proposed.era});
+    REQUIRE(cluster.bind_one(cluster[node]));
+  }
+  cluster[1].groups.client_gone(kNew, cluster[1].effects);
+  for (const NodeId node : {1U, 2U}) {
+    cluster.deliver_all(cluster[node]);
+  }
+  carry(cluster);
+  const auto asked = only<HistoryRequested>(cluster[1].take());
+  const auto pieces = [&] {
+    cluster[1].groups.request(ClientState{kNew, 50, "d", asked.token, false, false, Slice::copy_of("a piece")},
+                              cluster[1].effects);
+    return all<SendFrame>(cluster[1].effects).size();
+  };
+  CHECK(pieces() == 0);
+  while (cluster.bind_one(cluster[1])) {
+  }
+  CHECK(pieces() == 0);  // it would be taken for the beginning
+  CHECK(refusal(cluster, 1) == "no_transfer");
 }
 
 TEST_CASE("K2 a promise does not take the place of what the disk has written: by that it is judged") {
