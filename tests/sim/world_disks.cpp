@@ -116,6 +116,11 @@ void World::KeeperHome::restored(const std::vector<ClientId>& clients, const std
 
 void World::KeeperHome::report(const std::string& group, const std::string& what) {
   world.say(process.host, "group " + group + ": " + what);
+  for (const auto* never : {"a part of a history", "without a beginning"}) {  // no link and no donor loses a part of it
+    if (what.find(never) != std::string::npos) {
+      world.record(process.host, check::StateBroken{"group " + group + ": " + what});
+    }
+  }
 }
 
 void World::KeeperHome::failed(const std::string& why) {
