@@ -267,7 +267,9 @@ void Keeper::apply(core::HistoryRequested& effect) {
   if (kept == nullptr) {
     return;  // the client that was to give it is gone
   }
-  if (kept->contents.kept.position.index < effect.end.position.index) {  // T2: its member was given up before it had caught up
+  // T2: its member was given up before it had caught up. Or it has caught up only now, and meanwhile there is a newer checkpoint.
+  const auto end = effect.end.position.index;
+  if (kept->contents.kept.position.index < end || kept->contents.checkpoint.index > end) {
     home_.input(core::ClientState{effect.client, own_request(), effect.group, effect.token, false, true, {}});
     return;
   }

@@ -54,6 +54,19 @@ TEST_CASE("T2 a disk that lacks messages does not give the history") {
   CHECK(node.wait<core::ClientState>().refused);
 }
 
+TEST_CASE("T2 a disk with a newer checkpoint does not give the history: what is behind the boundary would come twice") {
+  Node node;
+  fill(node, 3);
+  node.checkpoint("[3]");
+  node.rest();
+  core::HistoryRequested asked{kClient, "g", 6, 1 << 20U, 100, history(5, 2), {}};
+  node.keeper->apply(asked);
+  CHECK(node.wait<core::ClientState>().refused);
+  asked.end = history(5, 3);
+  node.keeper->apply(asked);
+  CHECK_FALSE(node.wait<core::ClientState>().refused);
+}
+
 TEST_CASE("K2 what a disk has is said again when its member is there again: the daemon may have crashed before it was said") {
   Node node;
   fill(node, 1);
