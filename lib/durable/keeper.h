@@ -103,8 +103,8 @@ class Keeper {
   [[nodiscard]] bool knows(const std::string& group) const { return groups_.contains(group); }
 
  private:
-  /// Then the oldest question is forgotten that the store cannot answer: its group may be long gone.
-  static constexpr std::size_t kMostAsked = 1024;
+  static constexpr std::size_t kMostAsked =
+      65536;  ///< as many groups as there may be: the oldest question is of one that is gone
   static constexpr std::uint64_t kGone =
       std::numeric_limits<std::uint64_t>::max();  ///< no index: this client is given nothing more
 
@@ -194,7 +194,7 @@ class Keeper {
   void hand_over(Kept& kept, const Messages& messages);
   void no_checkpoint(Kept& kept);
   void read_own(Kept& kept);
-  bool abandon(Kept& kept, const std::string& why);
+  bool abandon(Kept& kept, const std::string& why, bool went_on = false);
   void drop_restore(Kept& kept);
   void forget(Kept& kept, core::ClientId client);
   [[nodiscard]] static bool occupied(const Kept& kept, std::uint64_t token);

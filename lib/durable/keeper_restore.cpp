@@ -102,7 +102,7 @@ void Keeper::pump(const std::string& group, std::uint64_t token) {
       restore.pieces.pop_front();
     } else if (restore.last && !std::exchange(restore.told_last, true)) {
       if (!restore.header || restore.disk < restore.header->end.position.index) {
-        abandon(*kept, "a history without its end");
+        abandon(*kept, "a history without its end", true);
         return;
       }
       no_checkpoint(*kept);
@@ -150,7 +150,7 @@ bool Keeper::take(Kept& kept, Part part, bool own) {
   }
   if (!own && messages.first.index > restore.disk) {
     if (messages.first.index != restore.disk + 1) {
-      return abandon(kept, "a history with a hole before message " + std::to_string(messages.first.index));
+      return abandon(kept, "a history with a hole before message " + std::to_string(messages.first.index), true);
     }
     if (restore.for_disk) {
       if (!std::exchange(restore.staged, true)) {
@@ -248,11 +248,14 @@ void Keeper::no_checkpoint(Kept& kept) {
   }
 }
 
-/// What came is no history, or none that goes on from what the disk has by now. Its members may come again, and then say what it
-/// has.
-bool Keeper::abandon(Kept& kept, const std::string& why) {
+/// What came is no history, or none that goes on from what the disk has by now. `went_on`: our disk may have gone on since the
+/// join, so its members leave at once, and say what it has when they come again. Else they are given up in time (T2), for the
+/// next history may be as bad.
+bool Keeper::abandon(Kept& kept, const std::string& why, bool went_on) {
   home_.report(kept.name, "the state that another member gave is refused: " + why);
-  home_.input(core::HistoryTaken{kept.name, kept.restore->token, 0, true});
+  if (went_on) {
+    home_.input(core::HistoryTaken{kept.name, kept.restore->token, 0, true});
+  }
   drop_restore(kept);
   next_restore(kept);
   return false;

@@ -269,7 +269,7 @@ void Membership::on(const Pid& from, const Join& join) {
 void Membership::make_room_for(const Pid& joiner) {
   std::vector<std::pair<Time, Pid>> hearsay;
   for (const auto& [pid, known] : causes_.joiners) {
-    if (!host_.linked(pid)) {
+    if (!linked(known)) {
       hearsay.emplace_back(known.asked, pid);
     }
   }
@@ -375,7 +375,7 @@ void Membership::send_ready() {
 void Membership::on(const Pid& from, const ReadyOk& ok) {
   const auto joiner = causes_.joiners.find(from);
   if (holder() && ok.view == view_id() && joiner != causes_.joiners.end() && !joiner->second.ready && linked(joiner->second)) {
-    joiner->second.ready = true;
+    joiner->second.ready = joiner->second.met = true;
     joiner->second.ready_since = now_;
   }
 }

@@ -147,7 +147,7 @@ struct HistoryTaken {
   std::string group;
   std::uint64_t token = 0;
   std::uint64_t taken = 0;  ///< bytes, and one more for the end
-  bool refused = false;     ///< it is no history, or none that goes on from the disk: its members leave (T2), and may come again
+  bool refused = false;     ///< it does not go on from what the disk has by now: its members leave (T2), and may come again
 };
 
 /// T1: what this client was given so far has left the daemon, but for little.

@@ -286,4 +286,8 @@ inline Promise promise(const View& view, Ballot ballot, NodeId node, const Count
   return {view.id(), ballot, 70 + node, std::nullopt, held, std::vector<bool>(view.members.size(), true), false};
 }
 
+inline Join join_of(const Member& joiner) {
+  return {joiner, {1, 2}, 0, 1};
+}
+
 }  // namespace vsync::test
