@@ -43,7 +43,7 @@ class Report(unittest.TestCase):
         self.assertIn("| 150 | yes | 300 | no |", rows["1,000 B, one sender, MB/s"])
         self.assertIn("| 200 | yes | 140 | no |", rows["send to own delivery, 200 msg/s, p50, µs"])
         self.assertIn("| 800 | no | 400 | no |", rows["send to own delivery, 200 msg/s, p99, µs"])
-        self.assertIn("| 3.00 | 2.56 | no | 1.79 | no |", rows["that p50, times bare Unix + UDP in this run"])
+        self.assertIn("| 3.00 | 2.56 | no | 1.79 | no |", rows["p50 at 200 msg/s by default, times bare Unix + UDP in this run"])
         self.assertIn("| 50 | yes | 20 | yes |", rows["kill -9 of a daemon to the view at clients, ms"])
         self.assertNotIn("resident memory, MiB", rows)  # was not measured
 
