@@ -91,6 +91,7 @@ void Keeper::next_join(Kept& kept) {
   kept.joining = {join.client, join.request};
   join.state.wanted = true;
   join.state.kept = kept.contents.kept;
+  kept.offered = kept.contents.kept.position;
   home_.input(std::move(join));
 }
 
@@ -149,6 +150,9 @@ void Keeper::let_go(Kept& kept, core::ClientId client) {
 
 void Keeper::apply(const core::GroupViewInstalled& effect) {
   const auto& view = *effect.group_view;
+  if (view.members.empty()) {
+    asked_.erase(view.group);
+  }
   auto* kept = find(view.name);
   if (kept == nullptr || !effect.audience.only.empty()) {
     return;

@@ -103,8 +103,6 @@ class Keeper {
   [[nodiscard]] bool knows(const std::string& group) const { return groups_.contains(group); }
 
  private:
-  static constexpr std::size_t kMostAsked =
-      65536;  ///< as many groups as there may be: the oldest question is of one that is gone
   static constexpr std::uint64_t kGone =
       std::numeric_limits<std::uint64_t>::max();  ///< no index: this client is given nothing more
 
@@ -151,6 +149,7 @@ class Keeper {
     bool last_chance = false;                           ///< a checkpoint was asked for at twice the limit
     std::map<core::ClientId, std::uint64_t> following;  ///< local members with the state, and what they were given last
     std::optional<std::pair<core::ClientId, core::RequestId>> joining;
+    HistoryPosition offered;  ///< what that one has said of the disk
     std::deque<core::ClientJoin> parked;
     std::optional<Giving> giving;
     std::optional<Restore> restore;
@@ -158,7 +157,7 @@ class Keeper {
     std::optional<Making> making;
   };
 
-  /// A question of the core that is not answered yet.
+  /// A question of the core that is not answered yet, and whose group has not come to its end.
   struct Asked {
     std::string group;
     std::string problem;  ///< why it could not be read, the last time
@@ -194,7 +193,7 @@ class Keeper {
   void hand_over(Kept& kept, const Messages& messages);
   void no_checkpoint(Kept& kept);
   void read_own(Kept& kept);
-  bool abandon(Kept& kept, const std::string& why, bool went_on = false);
+  bool abandon(Kept& kept, const std::string& why, bool does_not_fit = false);
   void drop_restore(Kept& kept);
   void forget(Kept& kept, core::ClientId client);
   [[nodiscard]] static bool occupied(const Kept& kept, std::uint64_t token);

@@ -248,12 +248,12 @@ void Keeper::no_checkpoint(Kept& kept) {
   }
 }
 
-/// What came is no history, or none that goes on from what the disk has by now. `went_on`: our disk may have gone on since the
-/// join, so its members leave at once, and say what it has when they come again. Else they are given up in time (T2), for the
-/// next history may be as bad.
-bool Keeper::abandon(Kept& kept, const std::string& why, bool went_on) {
+/// What came is no history, or none that goes on from what the disk has by now (`does_not_fit`). If that is because our disk has
+/// gone on since the join, its members leave at once, and say what it has when they come again. Else they are given up in time
+/// (T2), for the next history may be as bad.
+bool Keeper::abandon(Kept& kept, const std::string& why, bool does_not_fit) {
   home_.report(kept.name, "the state that another member gave is refused: " + why);
-  if (went_on) {
+  if (does_not_fit && kept.contents.kept.position != kept.offered) {
     home_.input(core::HistoryTaken{kept.name, kept.restore->token, 0, true});
   }
   drop_restore(kept);

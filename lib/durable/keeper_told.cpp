@@ -10,9 +10,6 @@ namespace vsync::durable {
 void Keeper::apply(const core::HistoryAsked& effect) {
   asked_[effect.id] = {effect.group, {}, false};
   look(effect.id);
-  if (asked_.size() > kMostAsked) {
-    asked_.erase(asked_.begin());
-  }
 }
 
 void Keeper::look(core::GroupId id) {
@@ -23,8 +20,11 @@ void Keeper::look(core::GroupId id) {
   }
   asked_.at(id).looking = true;
   store_.kept(group, [this, id, group, alive = std::weak_ptr(alive_)](Result<Contents> contents) {
-    const auto asked = alive.expired() ? asked_.end() : asked_.find(id);
-    if (alive.expired() || asked == asked_.end()) {
+    if (alive.expired()) {
+      return;
+    }
+    const auto asked = asked_.find(id);
+    if (asked == asked_.end()) {
       return;
     }
     asked->second.looking = false;
