@@ -186,7 +186,7 @@ int relay(const char* to, std::size_t size, std::size_t count, double rate) {
     die("relay");
   }
   const timeval patience{10, 0};  // a lost datagram is an error, and no reason to hang
-  ::setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  ::setsockopt(out, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   if (::fork() == 0) {
     ::close(ends[0]);
     std::vector<char> bytes(size);
