@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "phrases.h"
+
 namespace vsync::ctl {
 namespace {
 
@@ -20,10 +22,6 @@ pb::Check check(const std::string& name, const char* verdict, const std::string&
 std::uint64_t counter(const pb::Status& status, const std::string& name) {
   const auto found = status.counters().find(name);
   return found == status.counters().end() ? 0 : found->second;
-}
-
-std::string count(std::uint64_t number, const std::string& noun) {
-  return std::to_string(number) + " " + noun + (number == 1 ? "" : "s");
 }
 
 std::string place(const Probe& target) {
@@ -56,7 +54,7 @@ pb::Check membership(const Findings& found) {
   const auto& status = found.now;
   if (status.state() == "member" || status.state() == "wedged" || status.state() == "witness") {
     return passed("membership", "in view " + std::to_string(status.view()) + " of " +
-                                    count(static_cast<std::uint64_t>(status.members_size()), "member") + ", led by " +
+                                    plural(static_cast<std::uint64_t>(status.members_size()), "member") + ", led by " +
                                     status.leader_name());
   }
   if (status.state() == "joining") {
@@ -74,7 +72,7 @@ pb::Check quorum(const Findings& found) {
     return failed("quorum", "none: no total message is delivered and no view changes here",
                   "Bring the missing members back, or mend the network between here and them.");
   }
-  const auto detail = "survives " + count(status.tolerates(), "failure") + " (" + status.quorum_policy() + ")";
+  const auto detail = "survives " + plural(status.tolerates(), "failure") + " (" + status.quorum_policy() + ")";
   return status.tolerates() > 0 ? passed("quorum", detail) : warning("quorum", detail, "Three members survive the loss of one.");
 }
 
@@ -108,6 +106,20 @@ pb::Check slow(const Findings& found) {
   return stuck ? warning("speed", "sends wait for " + found.now.blocker(),
                          "Look at the load, the disk and the network of that host.")
                : passed("speed", "nobody is waited for");
+}
+
+/// A start takes a moment; only who waits at both looks waits for somebody.
+void waiting(const Findings& found, std::vector<pb::Check>& report) {
+  for (const auto& group : found.now.groups()) {
+    const bool still = std::ranges::any_of(
+        found.before.groups(), [&](const auto& before) { return before.group() == group.group() && before.has_state_wait(); });
+    if (group.has_state_wait() && still) {
+      const bool comes = group.state_wait().what() == "disks" || group.state_wait().what() == "members";
+      report.push_back(warning("group " + group.group(), "nobody has its state; it waits for " + awaited(group.state_wait()),
+                               comes ? "Start the application there, and vsyncd where it is down."
+                                     : "Look at the state directories of those hosts, and what their vsyncd logs."));
+    }
+  }
 }
 
 /// Where others are told to reach this daemon. Names that mean the loopback are a common trap of /etc/hosts.
@@ -155,10 +167,10 @@ pb::Check refused(const Findings& found) {
   const auto frames = counter(found.now, "refused_frames");
   return links + datagrams + frames == 0
              ? passed("refused input", "none")
-             : warning(
-                   "refused input",
-                   count(links, "connection or frame") + ", " + count(datagrams, "datagram") + ", " + count(frames, "late frame"),
-                   "The log names the senders: another cluster, another version, or a program that should not come here.");
+             : warning("refused input",
+                       plural(links, "connection or frame") + ", " + plural(datagrams, "datagram") + ", " +
+                           plural(frames, "late frame"),
+                       "The log names the senders: another cluster, another version, or a program that should not come here.");
 }
 
 pb::Check clients(const Findings& found) {
@@ -215,6 +227,7 @@ std::vector<pb::Check> examine(const Findings& found) {
     report.push_back(quorum(found));
     members(found, report);
     report.push_back(slow(found));
+    waiting(found, report);
   }
   report.push_back(own_address(found));
   peers(found, report);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "phrases.h"
 #include "renderer.h"
 #include "vsync/client.h"
 
@@ -56,10 +57,6 @@ std::string duration(std::uint64_t microseconds) {
 std::string lease_left(std::uint64_t until_us) {
   const auto now = static_cast<std::uint64_t>(BootClock::now().time_since_epoch().count());
   return until_us > now ? ", lease for " + duration(until_us - now) : "";
-}
-
-std::string plural(std::uint64_t count, const std::string& noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
 std::string who(const pb::GroupMember& member) {
@@ -200,6 +197,11 @@ void TextRenderer::status(const pb::Status& status) {
       out_ << "held     " << safe(held.group()) << ", which waits for " << holders(held.held_by()) << '\n';
     }
   }
+  for (const auto& group : status.groups()) {
+    if (group.has_state_wait()) {
+      out_ << "waiting  " << safe(group.group()) << ", whose state nobody has, for " << awaited(group.state_wait()) << '\n';
+    }
+  }
   out_ << "version  " << status.version() << ", up " << duration(status.uptime_us()) << '\n';
   if (status.members_size() > 0) {
     out_ << '\n';
@@ -278,6 +280,9 @@ void TextRenderer::group(const pb::GroupView& group) {
        << group.token() << (group.total_only() ? ", total only" : "") << lease_left(group.lease_until_us()) << '\n';
   if (group.held_by_size() > 0) {
     out_ << "its senders wait for " << holders(group.held_by()) << '\n';
+  }
+  if (group.has_state_wait()) {
+    out_ << "nobody has its state; its members wait for " << awaited(group.state_wait()) << '\n';
   }
   Table table({"RANK", "NODE", "CLIENT", "NAME"});
   for (int rank = 0; rank < group.members_size(); ++rank) {
@@ -422,7 +427,7 @@ void TextRenderer::checkpoints(const pb::CheckpointReply& reply, bool in_full) {
     const auto checkpoint = kept.checkpoint() == 0 ? std::string("none") : "message " + std::to_string(kept.checkpoint());
     if (!in_full) {
       out_ << safe(kept.group()) << "  messages up to " << kept.index() << ", checkpoint " << checkpoint
-           << (kept.follows() ? "" : ", no member here") << '\n';
+           << (kept.follows() ? "" : ", no member here has the state") << '\n';
       continue;
     }
     out_ << "group: " << safe(kept.group()) << "\nmessages up to: " << kept.index() << " (synced " << kept.synced() << ", era "

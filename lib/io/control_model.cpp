@@ -1,6 +1,7 @@
 #include "io/control_model.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "base/utf8.h"
@@ -74,6 +75,15 @@ void fill_counters(google::protobuf::Map<std::string, google::protobuf::uint64>&
     const auto index = static_cast<std::size_t>(service);
     out["sent_" + text(to_string(service))] = counters.sent[index];
     out["delivered_" + text(to_string(service))] = counters.delivered[index];
+  }
+}
+
+void fill(pb::StateWait& out, const core::StateWait& wait) {
+  static constexpr std::array kWhat{"nobody", "members", "disks", "answers", "promises"};
+  out.set_what(kWhat.at(static_cast<std::size_t>(wait.what)));
+  out.set_more(wait.more);
+  for (const auto node : wait.of) {
+    out.add_of(node);
   }
 }
 
@@ -191,6 +201,9 @@ void fill(pb::Status& out, const core::NodeStatus& status, const NodeInfo& info,
     fill(*out.add_groups(), *group);
     if (const auto lease = status.leases.find(group->group); lease != status.leases.end()) {
       out.mutable_groups()->rbegin()->set_lease_until_us(microseconds(lease->second));
+    }
+    if (const auto wait = status.state_waits.find(group->group); wait != status.state_waits.end()) {
+      fill(*out.mutable_groups()->rbegin()->mutable_state_wait(), wait->second);
     }
   }
   out.set_leader_lease_until_us(microseconds(status.leader_lease));

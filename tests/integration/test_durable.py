@@ -232,6 +232,25 @@ class Durable(ClusterTest):
         self.assertEqual(again.restored(), 2)
         self.assert_history(again, ["one", "two"])
 
+    def test_whoever_looks_is_told_for_whom_a_group_waits(self):
+        def sees(node, words):
+            looks = [vsyncctl(self.cluster[node], *command).stdout for command in (["status"], ["group", "kept"], ["doctor"])]
+            return all(words in look for look in looks) and looks
+
+        first = self.member(1)
+        wait_until("two disks are missing", lambda: sees(2, "members on 2 more nodes"))
+        second = self.member(2)
+        wait_until("one disk is missing", lambda: sees(3, "members on 1 more node"))
+        self.member(3).restored()
+        self.assertEqual((first.restored(), second.restored()), (0, 0))
+        wait_until("nothing is missing", lambda: "kept" not in vsyncctl(self.cluster[2], "doctor").stdout)
+        first.keep("one")
+        self.crash_all()
+        self.start(1, 2, 3)
+        self.member(2)
+        wait_until("a majority is missing", lambda: sees(1, "members on 1 more of the nodes 1, 3"))
+        self.assertEqual(self.member(3).restored(), 1)
+
     def test_a_member_without_state_may_come_first(self):
         observer = self.cluster.connect(2)
         observer.join("kept")

@@ -45,31 +45,69 @@ std::set<Pid> read_daemons(Reader& in) {
 
 }  // namespace
 
-/// A blank disk may be one that was lost: it tells nothing about what was durable. So a majority of the keepers must be there
-/// with what they kept, or all of them with whatever is left. A group that nobody knows begins when all its disks are there.
-std::optional<std::size_t> GroupHistory::newest(const std::vector<DiskOffer>& offers, std::uint32_t disks) const {
-  std::optional<std::size_t> best;
+GroupHistory::Census GroupHistory::census(const std::vector<DiskOffer>& offers, std::uint32_t disks) const {
+  Census found;
   for (std::size_t i = 0; i < offers.size(); ++i) {
     const auto& kept = offers[i].second;
-    if (kept.blank() || (best && mutant(Mutant::history_first_offer))) {
+    if (kept.blank() || (found.best && mutant(Mutant::history_first_offer))) {
       continue;
     }
-    best = !best || kept.position > offers[*best].second.position ? i : best;
+    found.best = !found.best || kept.position > offers[*found.best].second.position ? i : found.best;
   }
-  const auto keepers = !now_.blank() ? now_.keepers : best ? offers[*best].second.keepers : nodes_of(offers, disks);
+  found.keepers = !now_.blank() ? now_.keepers : found.best ? offers[*found.best].second.keepers : nodes_of(offers, disks);
+  found.all = std::max<std::size_t>(found.keepers.size(), disks);
   std::set<NodeId> here;
   std::set<NodeId> telling;
   for (const auto& [daemon, kept] : offers) {
-    if (contains(keepers, daemon.node)) {
+    if (contains(found.keepers, daemon.node)) {
       here.insert(daemon.node);
       if (!kept.blank() || mutant(Mutant::history_blank_counts)) {
         telling.insert(daemon.node);
       }
     }
   }
-  const auto needed = majority_of(keepers.size()) - (mutant(Mutant::history_few_disks) ? 1 : 0);
-  const bool enough = (best && telling.size() >= needed) || here.size() >= std::max<std::size_t>(keepers.size(), disks);
-  return enough ? best.value_or(0) : std::optional<std::size_t>{};
+  found.here = here.size();
+  found.telling = telling.size();
+  return found;
+}
+
+std::size_t GroupHistory::Census::needed() const {
+  return majority_of(keepers.size()) - (mutant(Mutant::history_few_disks) ? 1 : 0);
+}
+
+/// A blank disk may be one that was lost: it tells nothing about what was durable. So a majority of the keepers must be there
+/// with what they kept, or all of them with whatever is left. A group that nobody knows begins when all its disks are there.
+std::size_t GroupHistory::Census::missing() const {
+  const auto to_all = all - std::min(all, here);
+  return best ? std::min(to_all, needed() - std::min(needed(), telling)) : to_all;
+}
+
+std::optional<std::size_t> GroupHistory::newest(const std::vector<DiskOffer>& offers, std::uint32_t disks) const {
+  const auto found = census(offers, disks);
+  return found.missing() == 0 ? found.best.value_or(0) : std::optional<std::size_t>{};
+}
+
+StateWait GroupHistory::awaited(const std::vector<DiskOffer>& offers, std::uint32_t disks, const std::set<Pid>& daemons) const {
+  StateWait wait;
+  const auto found = census(offers, disks);
+  if (found.missing() > 0) {
+    wait = {StateWait::What::disks, static_cast<std::uint32_t>(found.missing()), found.keepers};
+    for (const auto& [daemon, kept] : offers) {
+      std::erase(wait.of, daemon.node);
+    }
+  } else if (asking_ && !answered(daemons)) {
+    wait.what = StateWait::What::answers;
+    for (const auto& daemon : daemons) {
+      if (!blank_.contains(daemon)) {
+        wait.of.push_back(daemon.node);
+      }
+    }
+    wait.more = static_cast<std::uint32_t>(wait.of.size());
+  } else if (proposed_ != 0 && !is_promised()) {
+    wait = {StateWait::What::promises, static_cast<std::uint32_t>(promises_needed() - promised_.size()), now_.keepers};
+    std::erase_if(wait.of, [&](NodeId node) { return promised_.contains(node); });
+  }
+  return wait;
 }
 
 /// K1: larger than all eras before it, also when the cluster was founded anew and its tokens begin from 1 again. Any majority
@@ -101,8 +139,8 @@ bool GroupHistory::promised(NodeId node, std::uint64_t era) {
   return proposed_ != 0 && era == proposed_ && keeps(node) && promised_.insert(node).second;
 }
 
-bool GroupHistory::is_promised() const {
-  return promised_.size() >= majority_of(now_.keepers.size()) - (mutant(Mutant::history_few_disks) ? 1 : 0);
+std::size_t GroupHistory::promises_needed() const {
+  return majority_of(now_.keepers.size()) - (mutant(Mutant::history_few_disks) ? 1 : 0);
 }
 
 void GroupHistory::begin(std::uint64_t name, const std::vector<DiskOffer>& offers, std::size_t winner, std::uint32_t disks) {

@@ -22,6 +22,8 @@ class GroupHistory {
   /// K3: nobody has the state; whose disk has it? `offers`: of the members that wait, in the order of their seniority; `disks`:
   /// how many keep the group, for one that begins. nullopt: too few disks are there to tell. Else the index of an offer.
   [[nodiscard]] std::optional<std::size_t> newest(const std::vector<DiskOffer>& offers, std::uint32_t disks) const;
+  /// What is missing for that, or for what comes next: the answers of all `daemons`, or a majority's promises.
+  [[nodiscard]] StateWait awaited(const std::vector<DiskOffer>& offers, std::uint32_t disks, const std::set<Pid>& daemons) const;
   /// K1: proposes the era that is to begin with that offer, to the daemons that offer. Has a majority of the keepers promised
   /// it, if others may be lost without that?
   bool may_begin(std::uint64_t token, const std::vector<DiskOffer>& offers, std::size_t winner);
@@ -32,7 +34,7 @@ class GroupHistory {
   /// K1: the disk of this node has promised that era. False: it comes to nothing.
   bool promised(NodeId node, std::uint64_t era);
   /// A majority of the keepers has promised it.
-  [[nodiscard]] bool is_promised() const;
+  [[nodiscard]] bool is_promised() const { return promised_.size() >= promises_needed(); }
 
   // ---- a group that was not known here (K3)
   /// What a disk says of it first fixes origin and keepers; what comes later changes nothing.
@@ -69,6 +71,22 @@ class GroupHistory {
   [[nodiscard]] bool sound() const;
 
  private:
+  /// Whose disks are here, and whose must be.
+  struct Census {
+    std::optional<std::size_t> best;  ///< the newest offer that is not blank
+    std::vector<NodeId> keepers;      ///< as far as they are known
+    std::size_t here = 0;             ///< of them
+    std::size_t telling = 0;          ///< of those, not blank
+    std::size_t all = 0;              ///< keepers
+
+    /// Of so many that tell something one has all that is durable.
+    [[nodiscard]] std::size_t needed() const;
+    /// How many more must come.
+    [[nodiscard]] std::size_t missing() const;
+  };
+  [[nodiscard]] Census census(const std::vector<DiskOffer>& offers, std::uint32_t disks) const;
+  [[nodiscard]] std::size_t promises_needed() const;
+
   KeptHistory now_;                         ///< the last message delivered
   std::map<NodeId, std::uint64_t> synced_;  ///< in this era, by keepers
   std::uint64_t durable_ = 0;

@@ -79,14 +79,12 @@ void GroupState::install(const std::vector<GroupMember>& members, std::uint64_t 
 /// have promised the era (K1).
 std::optional<ClientRef> GroupState::begin_era(const std::vector<GroupMember>& members, std::uint64_t token,
                                                GroupHistory& history, const Founding& founding) {
+  const auto offers = offers_of(members, history);
   std::vector<ClientRef> waiting;
-  std::vector<DiskOffer> offers;
   for (const auto& member : members) {
     if (const auto it = replicas_.find(member.ref()); it != replicas_.end()) {
+      it->second.kept = offers[waiting.size()].second;  // the next era forgets what its disk has said since it joined
       waiting.push_back(it->first);
-      // What its disk has said since it joined; the next era forgets that.
-      it->second.kept = history.offer(member.pid.node, std::move(it->second.kept));
-      offers.push_back({member.pid, it->second.kept});
     }
   }
   const auto winner = history.newest(offers, founding.disks);
@@ -98,6 +96,17 @@ std::optional<ClientRef> GroupState::begin_era(const std::vector<GroupMember>& m
   }
   history.begin(founding.origin, offers, *winner, founding.disks);
   return waiting[*winner];
+}
+
+/// What the disks of those who want the state have by now.
+std::vector<DiskOffer> GroupState::offers_of(const std::vector<GroupMember>& members, const GroupHistory& history) const {
+  std::vector<DiskOffer> offers;
+  for (const auto& member : members) {
+    if (const auto it = replicas_.find(member.ref()); it != replicas_.end()) {
+      offers.push_back({member.pid, history.offer(member.pid.node, it->second.kept)});
+    }
+  }
+  return offers;
 }
 
 void GroupState::begin(const ClientRef& donor, const std::vector<GroupMember>& members, std::uint64_t token,
@@ -163,6 +172,22 @@ std::vector<HistoryPosition> GroupState::known() const {
     known.push_back(replicas_.at(joiner).kept.position);
   }
   return known;
+}
+
+StateWait GroupState::awaited(const std::vector<GroupMember>& members, const GroupHistory& history,
+                              const Founding& founding) const {
+  if (empty() || exists()) {
+    return {};
+  }
+  if (founding.disks > 0) {
+    return history.awaited(offers_of(members, history), founding.disks, founding.daemons);
+  }
+  std::size_t needed = 0;
+  for (const auto& [member, replica] : replicas_) {
+    needed = std::max<std::size_t>(needed, replica.replicas);
+  }
+  return needed > replicas_.size() ? StateWait{StateWait::What::members, static_cast<std::uint32_t>(needed - replicas_.size())}
+                                   : StateWait{};
 }
 
 bool GroupState::waits(const ClientRef& member) const {

@@ -69,6 +69,9 @@ class GroupState {
   [[nodiscard]] std::set<ClientRef> strangers(const GroupHistory& history) const;
   /// K3: what the disks of those who wait have.
   [[nodiscard]] std::vector<HistoryPosition> known() const;
+  /// Whom these members of the group wait for while nobody has the state.
+  [[nodiscard]] StateWait awaited(const std::vector<GroupMember>& members, const GroupHistory& history,
+                                  const Founding& founding) const;
   /// It wants the state and has none yet.
   [[nodiscard]] bool waits(const ClientRef& member) const;
   /// Those of the transfer under way, or all others that wait: they get the next state.
@@ -88,6 +91,7 @@ class GroupState {
 
  private:
   [[nodiscard]] std::vector<ClientRef> marked(Mark mark) const;
+  [[nodiscard]] std::vector<DiskOffer> offers_of(const std::vector<GroupMember>& members, const GroupHistory& history) const;
   [[nodiscard]] std::optional<ClientRef> newest_offer(const std::vector<GroupMember>& members) const;
   [[nodiscard]] std::optional<ClientRef> begin_era(const std::vector<GroupMember>& members, std::uint64_t token,
                                                    GroupHistory& history, const Founding& founding);

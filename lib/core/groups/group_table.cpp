@@ -270,6 +270,11 @@ GroupViewPtr GroupTable::install_group_view(Group& group) {
   return view;
 }
 
+StateWait GroupTable::awaited(GroupId group) const {
+  const auto& known = groups_.at(group);
+  return known.state.awaited(known.view->members, known.history, {known.policy.disks, 0, daemons_});
+}
+
 /// K3. When there are too many, the one that began its era first is forgotten.
 void GroupTable::remember(const Group& group) {
   if (group.history.now().blank() || group.state.boundary() == 0) {

@@ -87,6 +87,8 @@ class GroupTable {
   [[nodiscard]] const std::set<Pid>& daemons() const { return daemons_; }  ///< of that view, once it is installed
   [[nodiscard]] const Group* find(GroupId group) const;
   [[nodiscard]] const Group* find(std::string_view name) const;
+  /// Whom its members wait for while nobody has the state. The group must exist.
+  [[nodiscard]] StateWait awaited(GroupId group) const;
   [[nodiscard]] const std::map<std::string, GroupId, std::less<>>& names() const { return names_; }
 
   // ---- as bytes

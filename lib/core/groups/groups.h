@@ -86,7 +86,8 @@ class Groups {
   [[nodiscard]] Stability& stability() { return stability_; }
   [[nodiscard]] OpenRequests& open_requests() { return open_requests_; }
   [[nodiscard]] const OpenRequests& open_requests() const { return open_requests_; }
-  [[nodiscard]] std::vector<GroupViewPtr> views() const;            ///< current group views, by name
+  [[nodiscard]] std::vector<GroupViewPtr> views() const;  ///< current group views, by name
+  [[nodiscard]] StateWait state_wait(GroupId group) const { return table_.awaited(group); }
   [[nodiscard]] std::uint64_t ignored() const { return ignored_; }  ///< ordered runs that made no sense, here as everywhere
 
  private:

@@ -40,13 +40,14 @@ struct NodeStatus {
   std::vector<MemberStatus> members;
   std::vector<MemberStatus> witnesses;  ///< B4; they have no rank
   std::vector<GroupViewPtr> groups;
-  std::map<GroupId, Time> leases;  ///< F10: of local clients that lead, until when
-  Time leader_lease{};             ///< of this daemon as leader of the view, 0 = none
-  Stamp clock = 0;                 ///< Lamport clock
-  std::size_t send_queue = 0;      ///< client messages not yet bound
-  std::size_t unstable_bytes = 0;  ///< own bytes in the window
-  std::string blocker;             ///< the member whose acknowledgement the oldest total waits for, empty = none
-  std::uint32_t health = 0;        ///< local health multiplier
+  std::map<GroupId, StateWait> state_waits;  ///< of groups whose state nobody has
+  std::map<GroupId, Time> leases;            ///< F10: of local clients that lead, until when
+  Time leader_lease{};                       ///< of this daemon as leader of the view, 0 = none
+  Stamp clock = 0;                           ///< Lamport clock
+  std::size_t send_queue = 0;                ///< client messages not yet bound
+  std::size_t unstable_bytes = 0;            ///< own bytes in the window
+  std::string blocker;                       ///< the member whose acknowledgement the oldest total waits for, empty = none
+  std::uint32_t health = 0;                  ///< local health multiplier
   Counters counters;
 };
 

@@ -388,6 +388,9 @@ NodeStatus Node::Impl::status(Time now) const {
     if (const Time until = groups_.leases().until(group->group); until > now) {
       status.leases[group->group] = until;
     }
+    if (auto wait = groups_.state_wait(group->group); wait.what != StateWait::What::nobody) {
+      status.state_waits[group->group] = std::move(wait);
+    }
   }
   status.send_queue = groups_.queued();
   status.health = detector_.health();

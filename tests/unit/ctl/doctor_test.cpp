@@ -39,6 +39,16 @@ Findings healthy() {
   return found;
 }
 
+/// At both looks.
+void wait_for(Findings& found, const std::string& what, std::uint32_t more, const std::vector<std::uint32_t>& of) {
+  auto& group = *found.now.add_groups();
+  group.set_group("kv");
+  group.mutable_state_wait()->set_what(what);
+  group.mutable_state_wait()->set_more(more);
+  group.mutable_state_wait()->mutable_of()->Add(of.begin(), of.end());
+  *found.before.add_groups() = group;
+}
+
 const pb::Check& find(const std::vector<pb::Check>& report, const std::string& name) {
   const auto found = std::ranges::find(report, name, [](const pb::Check& check) { return check.name(); });
   REQUIRE(found != report.end());
@@ -73,6 +83,27 @@ const Case kCases[] = {
        (*f.now.mutable_counters())["window_stalls"] = 5;
      },
      "speed", "warning", "n2"},
+    {"a durable group with a disk missing", [](Findings& f) { wait_for(f, "disks", 1, {3}); }, "group kv", "warning",
+     "members on node 3"},
+    {"a durable group with most disks missing",
+     [](Findings& f) {
+       wait_for(f, "disks", 2, {2, 3, 4});
+     },
+     "group kv", "warning", "members on 2 more of the nodes 2, 3, 4"},
+    {"a durable group that begins", [](Findings& f) { wait_for(f, "disks", 2, {}); }, "group kv", "warning",
+     "members on 2 more nodes"},
+    {"a disk that is not read",
+     [](Findings& f) {
+       wait_for(f, "answers", 2, {2, 3});
+     },
+     "group kv", "warning", "what the disks have on the nodes 2, 3"},
+    {"a disk that hangs",
+     [](Findings& f) {
+       wait_for(f, "promises", 1, {2, 3});
+     },
+     "group kv", "warning", "the disks to answer on 1 more of the nodes 2, 3"},
+    {"a group that begins with several", [](Findings& f) { wait_for(f, "members", 1, {}); }, "group kv", "warning",
+     "1 more member"},
     {"a name nobody knows", [](Findings& f) { f.self = {.host = "nowhere", .port = 1, .error = "not found"}; }, "own address",
      "failed", "nowhere:1"},
     {"the loopback for peers elsewhere", [](Findings& f) { f.peers.front().addresses = {"10.0.0.2"}; }, "own address", "failed",
@@ -124,6 +155,13 @@ TEST_CASE("each trouble is found, told, and has advice") {
     CHECK_THAT(check.detail(), Contains(one.detail));
     CHECK_FALSE(check.advice().empty());
   }
+}
+
+TEST_CASE("a group that has just begun to wait for its state is no trouble yet") {
+  auto found = healthy();
+  wait_for(found, "disks", 1, {3});
+  found.before.mutable_groups(0)->clear_state_wait();
+  CHECK(std::ranges::none_of(examine(found), [](const pb::Check& check) { return check.name() == "group kv"; }));
 }
 
 TEST_CASE("probes tell who listens, who does not, and what is no host") {
