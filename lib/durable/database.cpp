@@ -117,6 +117,14 @@ Result<std::unique_ptr<Database>> Database::look(const std::string& path, bool& 
   return database;
 }
 
+Result<Contents> Database::verify(const std::string& path) {
+  if (log_is_damaged(path + "-wal")) {
+    return fail("the journal was changed by the disk: " + path + "-wal");
+  }
+  auto database = look(path);
+  return database ? (*database)->check() : tl::unexpected(database.error());
+}
+
 Result<std::unique_ptr<Database>> Database::open_file(const std::string& path, int flags) {
   sqlite3* handle = nullptr;
   const int result = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);

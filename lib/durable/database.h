@@ -31,6 +31,9 @@ class Database {
     bool damaged = false;
     return look(path, damaged);
   }
+  /// What is on the disk, as far as it is committed, whether or not it is open here: that one has pages in memory. The journal is
+  /// checked too.
+  static Result<Contents> verify(const std::string& path);
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
   ~Database();

@@ -252,13 +252,13 @@ Result<Contents> SqliteStore::kept_now(const std::string& group) {
 
 void SqliteStore::verify(const std::string& group, std::function<void(Result<Contents>)> done) {
   enqueue([this, group, done = std::move(done)]() -> std::function<void()> {
-    const auto found = databases_.find(group);
-    auto contents = found != databases_.end() ? found->second.database->check() : Result<Contents>(Contents{});
-    if (found == databases_.end()) {
-      auto database = Database::look(path_of(group));
-      contents = database ? (*database)->check() : tl::unexpected(database.error());
+    const auto path = path_of(group);
+    if (!std::filesystem::exists(path)) {
+      return answer(done, Result<Contents>(fail("the disk here has nothing of it")));
     }
-    return answer(done, std::move(contents));
+    const auto open = databases_.find(group);
+    const auto written = open != databases_.end() ? open->second.database->sync() : Result<void>{};
+    return answer(done, written ? Database::verify(path) : tl::unexpected(written.error()));
   });
 }
 

@@ -95,6 +95,28 @@ TEST_CASE("a journal whose database was set aside is set aside too: a crash may 
   CHECK(crashed.disk.commit(history(7, 0)));
 }
 
+TEST_CASE("verify reads what is on the disk, and not what the open database has in memory") {
+  Disk disk;
+  disk.fill();
+  REQUIRE(disk.append(5, 6, "a marked message"));
+  REQUIRE(disk.verify());
+  const auto journal = disk.files(".db").at(0).string() + "-wal";
+  const auto [at, why] = GENERATE(table<std::string, std::string>({{"hello", "journal was changed"}, {"a marked", "checksum"}}));
+  const auto place = contents_of(journal).find(at);  // of the first transactions, and of the last one
+  REQUIRE(place != std::string::npos);
+  std::fstream(journal, std::ios::binary | std::ios::in | std::ios::out).seekp(static_cast<std::streamoff>(place)).put('X');
+  const auto verified = disk.verify();
+  REQUIRE_FALSE(verified);
+  CHECK_THAT(verified.error().message, Catch::Contains(why));
+}
+
+TEST_CASE("a group of which there is nothing is not said to be undamaged") {
+  Disk disk;
+  const auto verified = disk.verify();
+  REQUIRE_FALSE(verified);
+  CHECK_THAT(verified.error().message, Catch::Contains("nothing of it"));
+}
+
 TEST_CASE("no journal is not damaged") {
   Disk disk;
   CHECK_FALSE(log_is_damaged((disk.path / "none").string()));
