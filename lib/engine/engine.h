@@ -140,6 +140,7 @@ class Engine final : private io::TransportHandler,
   // ---- ControlHandler (engine_handlers.cpp)
   void input(core::Input input) override;
   void output_queued() override { schedule_turn(); }
+  void client_trouble(const std::string& what) override;
   [[nodiscard]] core::NodeStatus status() const override;
   [[nodiscard]] io::NodeInfo info() const override;
   [[nodiscard]] io::NamedCounters counters() const override;

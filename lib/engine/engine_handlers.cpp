@@ -163,6 +163,10 @@ void Engine::verify_checkpoint(core::ClientId client, core::RequestId request, c
   });
 }
 
+void Engine::client_trouble(const std::string& what) {
+  log(Subsystem::control).warn("{}", what);
+}
+
 /// Never inside a call of the keeper's.
 void Engine::to_core(core::Input input) {
   asio::post(io_, [this, input = std::move(input)]() mutable { step(std::move(input)); });

@@ -176,6 +176,11 @@ Result<void> parse_request(std::string_view bytes, Encoding encoding, pb::Reques
     options.case_insensitive_enum_parsing = true;  // "fifo", as people write it and as we print it
     const auto status = google::protobuf::util::JsonStringToMessage({bytes.data(), bytes.size()}, &request, options);
     if (!status.ok()) {
+      pb::RequestHead head;
+      options.ignore_unknown_fields = true;
+      const bool known = google::protobuf::util::JsonStringToMessage({bytes.data(), bytes.size()}, &head, options).ok();
+      request.Clear();
+      request.set_id(known ? head.id() : 0);
       return fail("not a request: " + std::string(status.message()));
     }
   } else if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {

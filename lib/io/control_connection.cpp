@@ -326,6 +326,7 @@ void ControlConnection::finish(std::string why) {
 void ControlConnection::give_up(std::string why) {
   if (state_ == State::open) {
     output_.drop_unwritten();
+    user_->given_up(why);
     finish(std::move(why));
   }
 }

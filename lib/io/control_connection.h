@@ -28,8 +28,8 @@ struct Backlog {
 /// queue is over its bound. Nothing is written before flush(). Single-threaded.
 class ControlConnection : public std::enable_shared_from_this<ControlConnection> {
  public:
-  /// What is done with the requests. Called from the event loop only, except output_queued(), written() and closed(), which may
-  /// come from within any call to the connection.
+  /// What is done with the requests. Called from the event loop only, except output_queued(), written(), given_up() and
+  /// closed(), which may come from within any call to the connection.
   class User {
    public:
     User() = default;
@@ -42,6 +42,7 @@ class ControlConnection : public std::enable_shared_from_this<ControlConnection>
     [[nodiscard]] virtual bool idle() const = 0;         ///< nothing more will be sent to a client that sends nothing more
     virtual void output_queued() = 0;                    ///< flush() is due
     virtual void written(std::size_t left) = 0;          ///< something was; so many bytes wait
+    virtual void given_up(const std::string& why) = 0;   ///< it does not read, and will be closed
     virtual void closed() = 0;                           ///< once
 
    protected:

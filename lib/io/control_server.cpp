@@ -14,6 +14,7 @@ using asio::local::stream_protocol;
 
 constexpr std::size_t kTurnedAway = 64;  // connections above the limit that are told so; beyond that they are closed at once
 constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr std::chrono::seconds kToldEach{60};  // of clients that are turned away
 
 }  // namespace
 
@@ -48,6 +49,12 @@ void ControlServer::Impl::add(stream_protocol::socket socket) {
   auto refused = refusal(credentials->uid, admin);
   if (!refused.empty()) {
     ++turned_away_;
+    const auto now = std::chrono::steady_clock::now();
+    if (turned_away_ == 1 || now - turned_away_told_ >= kToldEach) {
+      turned_away_told_ = now;
+      handler_.client_trouble("a client of user " + std::to_string(credentials->uid) + " is turned away: " + refused +
+                              " (told once in " + std::to_string(kToldEach.count()) + " s)");
+    }
   }
   if (sessions_.size() >= options_.limits.max_clients + options_.limits.reserved_for_admins + kTurnedAway) {
     return;
@@ -167,7 +174,6 @@ void ControlServer::Impl::bound_backlog() {
     if (last->second->relieve()) {
       continue;
     }
-    ++given_up_;
     last->second->connection().give_up("you do not read: more than " + std::to_string(options_.limits.max_backlog) +
                                        " bytes are waiting for all clients, and the most of them for you");
   }

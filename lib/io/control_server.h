@@ -131,6 +131,8 @@ class ControlHandler {
   virtual Result<void> force_checkpoint(const std::string& /*group*/) { return fail("no group is kept here"); }
   /// Answered by RequestDone or RequestRefused.
   virtual void verify_checkpoint(core::ClientId /*client*/, core::RequestId /*request*/, const std::string& /*group*/) {}
+  /// For the operator: a client was disconnected or turned away.
+  virtual void client_trouble(const std::string& /*what*/) {}
   /// Something is queued for a client: call ControlServer::end_of_turn() at the end of this turn of the event loop, also when the
   /// core had nothing to do in it.
   virtual void output_queued() = 0;

@@ -103,6 +103,7 @@ class ControlServer::Impl final : public ControlSession::Home {
   void later(core::Input input) override;
   void tell_slow(const ControlSession& session, core::GroupId group, std::string_view action) override;
   void watch_holds() override;
+  void given_up(const ControlSession& session, const std::string& why) override;
   void closed(ControlSession& session) override;
 
   static void tell(Broadcast& event, ControlSession& session, const FrameTag& tag);
@@ -142,7 +143,8 @@ class ControlServer::Impl final : public ControlSession::Home {
   bool watching_holds_ = false;
   std::uint64_t accepted_ = 0;
   std::uint64_t turned_away_ = 0;
-  std::uint64_t given_up_ = 0;  ///< for the bound of all backlogs
+  std::chrono::steady_clock::time_point turned_away_told_;
+  std::uint64_t given_up_ = 0;  ///< that did not read
   pb::MessageBatch batch_;      ///< reused
   std::shared_ptr<void> alive_ = std::make_shared<int>();
 };

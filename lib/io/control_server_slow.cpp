@@ -28,6 +28,12 @@ void ControlServer::Impl::tell_slow(const ControlSession& session, core::GroupId
   tell_watchers(event);
 }
 
+/// Who does not read may never know why.
+void ControlServer::Impl::given_up(const ControlSession& session, const std::string& why) {
+  ++given_up_;
+  handler_.client_trouble("client " + std::to_string(session.id()) + " is disconnected; it is told: " + why);
+}
+
 /// With the name that it has in this group, if any.
 void ControlServer::Impl::name_client(pb::GroupMember& out, const ControlSession& session, core::GroupId group) const {
   core::GroupMember client{handler_.info().self.pid, session.id(), {}};

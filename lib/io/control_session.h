@@ -31,7 +31,8 @@ class ControlSession final : public ControlConnection::User {
     virtual void later(core::Input input) = 0;  ///< to the core, in a turn of its own
     /// For watchers; what waits for it is not dropped yet.
     virtual void tell_slow(const ControlSession& session, core::GroupId group, std::string_view action) = 0;
-    virtual void watch_holds() = 0;  ///< check_holds() is due now and then
+    virtual void watch_holds() = 0;                                                    ///< check_holds() is due now and then
+    virtual void given_up(const ControlSession& session, const std::string& why) = 0;  ///< it does not read
     virtual void closed(ControlSession& session) = 0;
 
    protected:
@@ -121,6 +122,7 @@ class ControlSession final : public ControlConnection::User {
   [[nodiscard]] bool idle() const override { return unanswered_.empty() && doubts_.empty() && groups.empty() && !watching_; }
   void output_queued() override { home_.output_queued(*this); }
   void written(std::size_t left) override;
+  void given_up(const std::string& why) override { home_.given_up(*this, why); }
   void closed() override { home_.closed(*this); }
 
   bool turned_away(std::uint64_t id);

@@ -39,7 +39,7 @@ void ControlSession::checkpoints(core::RequestId request, const std::string& gro
     }
   }
   if (!group.empty() && reply.checkpoint().checkpoints().empty()) {
-    return error(reply.id(), "no_such_group", "the disk here has nothing of a durable group " + group);
+    return error(reply.id(), "not_kept", "the disk here has nothing of a durable group " + group);
   }
   connection_->send(reply);
 }

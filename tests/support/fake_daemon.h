@@ -90,6 +90,7 @@ class FakeDaemon final : public io::ControlHandler {
   core::NodeStatus state;
   io::Diagnosis diagnosis;
   std::vector<io::KeptGroup> kept;  ///< on its disk
+  std::vector<std::string> troubles;
 
   void release_sends();
   void release_sessions();
@@ -105,6 +106,7 @@ class FakeDaemon final : public io::ControlHandler {
   void list_checkpoints(core::ClientId client, core::RequestId request, const std::string& group) override {
     server->checkpoints(client, request, group, kept);
   }
+  void client_trouble(const std::string& what) override { troubles.push_back(what); }
   void output_queued() override {}  // every turn ends with end_of_turn()
   [[nodiscard]] core::NodeStatus status() const override { return state; }
   [[nodiscard]] io::NodeInfo info() const override { return {state.self, state.uuid, core::QuorumPolicy::dynamic, "1.2.3"}; }

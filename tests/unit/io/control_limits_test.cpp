@@ -63,6 +63,9 @@ TEST_CASE("a client that does not read is told and disconnected, and the others 
   }
   REQUIRE(last);
   CHECK_THAT(last->event().closing().why(), Contains("you do not read: more than 1000000 bytes"));
+  const auto troubles = daemon.run([](FakeDaemon& fake) { return fake.troubles; });
+  REQUIRE(troubles.size() == 1);  // for the log: a client that is stopped never reads it
+  CHECK_THAT(troubles[0], Contains("is disconnected") && Contains(last->event().closing().why()));
   CHECK(good.read_frame()->event().group_view().left(0).reason() == "crashed");
 }
 
@@ -268,6 +271,9 @@ TEST_CASE("programs that take all places leave some for whoever steers the daemo
   admins_come = true;
   CHECK(served());
   CHECK_FALSE(served());
+  const auto troubles = daemon.run([](FakeDaemon& fake) { return fake.troubles; });
+  REQUIRE(troubles.size() == 1);  // the second one within the minute
+  CHECK_THAT(troubles[0], Contains("is turned away: this daemon serves 4 clients"));
 }
 
 TEST_CASE("one user does not take the places of the others") {

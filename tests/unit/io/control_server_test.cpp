@@ -71,6 +71,11 @@ TEST_CASE("wrong JSON is refused by a clear error and the connection goes on") {
     const auto reply = client.read_line().value();
     CHECK_THAT(reply, Contains("error") && Contains("bad_request") && Contains(row.said));
   }
+  for (const auto* request :
+       {R"("bogus":{})", R"("send":{"group":"g","service":"LOUD"})", R"("join":{"group":7,"when_slow":[]})"}) {
+    client.line(R"({"id":17,)" + std::string(request) + "}");  // a client that has more requests open knows which it was
+    CHECK_THAT(client.read_line().value(), Contains(R"("id":17,"error")") && Contains("bad_request"));
+  }
   client.line(R"({"id":9,"hello":{"client":"test"}})");
   CHECK_THAT(client.read_line().value(), Contains(R"("protocol":1)") && Contains(R"("max_message":8388608)"));
 }
