@@ -300,6 +300,9 @@ class Lock final : public Command {
     app.add_option("CMD", wishes_.command, "the program and its arguments, after --")->required();
   }
   Outcome<Exit> run(const Context& context) override {
+    if (name_.empty()) {
+      return problem(Exit::usage, "a lock needs a name");
+    }
     wishes_.group = "lock:" + name_;
     wishes_.once = true;
     return Keeper(context, wishes_).run();

@@ -1,7 +1,9 @@
 // send: multicasts a text or the lines of standard input and waits for their outcomes.
+#include <charconv>
 #include <iostream>
 #include <map>
 
+#include "base/utf8.h"
 #include "command.h"
 #include "vsync/client.h"
 
@@ -46,11 +48,19 @@ class Send final : public Command {
     CLI::Transformer known(services);
     known.description("");  // it would show the numbers of an enumeration of bytes as characters
     app.add_option("--service", options_.service, "fifo, causal or total (default)")->transform(known)->type_name("SERVICE");
-    app.add_option("--in-view", options_.in_view, "only in the group view with this token");
+    in_view_option_ = app.add_option("--in-view", in_view_, "only in the group view with this token")->type_name("TOKEN");
   }
 
   Outcome<Exit> run(const Context& context) override {
     options_.text = true;
+    const auto* end = in_view_.data() + in_view_.size();
+    const auto [parsed, wrong] = std::from_chars(in_view_.data(), end, options_.in_view);
+    if (in_view_option_->count() > 0 && (wrong != std::errc() || parsed != end || options_.in_view == 0)) {
+      return problem(Exit::usage, "--in-view: '" + in_view_ + "' is no token of a group view");  // and not a send without it
+    }
+    if (group_.empty() || group_.size() > 255 || !printable_utf8(group_)) {
+      return problem(Exit::failed, "a group's name has 1 to 255 bytes of printable UTF-8 (bad_request)");
+    }
     Outcomes outcomes(context.show);
     vsync::Options options;
     options.socket = context.socket;
@@ -76,23 +86,20 @@ class Send final : public Command {
         return joined.failure();
       }
     }
-    if (auto posted = post_all(client); !posted) {
-      return posted;
-    }
-    if (auto flushed = client.flush(); !flushed || !member) {
-      return flushed;
+    const auto posted = post_all(client);
+    if (auto flushed = client.flush(); !flushed || !posted || !member) {
+      return posted ? flushed : posted;
     }
     return client.leave(group_);
   }
 
   Expected<Done> post_all(Client& client) {
     if (text_option_->count() > 0) {
-      auto posted = client.post(group_, text_, options_);
-      return posted ? Expected<Done>(Done{}) : posted.failure();
+      return post(client, text_);
     }
     for (std::string line; std::getline(std::cin, line);) {
-      if (auto posted = client.post(group_, line, options_); !posted) {
-        return posted.failure();
+      if (auto posted = post(client, line); !posted) {
+        return posted;
       }
       // A line that waits for the next one to be typed is sent meanwhile; a full pipe is read on at once.
       if (std::cin.rdbuf()->in_avail() == 0) {
@@ -104,13 +111,23 @@ class Send final : public Command {
     return Done{};
   }
 
+  Expected<Done> post(Client& client, const std::string& text) {
+    ++texts_;
+    if (!valid_utf8(text)) {
+      return Failure{"bad_request",
+                     "message " + std::to_string(texts_) + " is not UTF-8 text; those before it were sent, and no more"};
+    }
+    auto posted = client.post(group_, text, options_);
+    return posted ? Expected<Done>(Done{}) : posted.failure();
+  }
+
   static Problem explain_failure(const Failure& failure) {
     if (failure.code == "unreachable") {
       return {Exit::unreachable, failure.message};
     }
     if (failure.code == "timeout" || failure.code == "disconnected") {
-      return {Exit::unknown, failure.message +
-                                 ": the outcome of the last messages is not known\nWait longer with --timeout, or look at "
+      return {Exit::unknown, failure.message + ": the outcome of the last messages is not known\n" +
+                                 (failure.code == "timeout" ? "Wait longer with --timeout, or look at " : "Look at ") +
                                  "'vsyncctl status'."};
     }
     return {Exit::failed, failure.message + " (" + failure.code + ")"};
@@ -118,7 +135,10 @@ class Send final : public Command {
 
   std::string group_;
   std::string text_;
+  std::string in_view_;
+  std::uint64_t texts_ = 0;
   CLI::Option* text_option_ = nullptr;
+  CLI::Option* in_view_option_ = nullptr;
   SendOptions options_;
 };
 

@@ -37,7 +37,11 @@ Outcome<std::unique_ptr<Daemon>> Daemon::connect(const std::string& path) {
 }
 
 tl::unexpected<Problem> Daemon::gone() const {
-  return problem(Exit::unreachable, "the daemon closed the connection" + (closing_why_.empty() ? "" : ": " + closing_why_));
+  return problem(Exit::unreachable,
+                 "the daemon closed the connection" +
+                     (closing_why_.empty() ? ", and no reason came\nIt has ended, serves too many clients, or this one did not "
+                                             "read in time: its log tells."
+                                           : ": " + closing_why_));
 }
 
 std::uint64_t Daemon::send(pb::Request& request) {
@@ -112,6 +116,7 @@ Problem explain(const pb::Error& error) {
   static constexpr Advice kAdvice[] = {
       {"denied", "Run it as root or as the daemon's user, or join its admin group (--admin-group)."},
       {"no_such_group", "'vsyncctl groups' lists the groups that have members."},
+      {"not_kept", "'vsyncctl checkpoint list' tells what the disk here has."},
       {"no_such_member", "'vsyncctl members' lists the members."},
       {"no_quorum", "'vsyncctl status' tells who is missing."},
       {"not_member", "'vsyncctl status' tells its state; 'vsyncctl join HOST' lets it join a cluster."},

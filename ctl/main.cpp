@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "base/utf8.h"
 #include "client/frame_socket.h"
 #include "command.h"
 
@@ -55,6 +56,12 @@ int run(int argc, char** argv) {
     command->declare(*app.add_subcommand(command->name(), command->help()));
   }
   Milliseconds patience{};
+  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    if (!valid_utf8(argv[i])) {
+      std::cerr << "vsyncctl: argument " << i << " is not UTF-8 text\n";
+      return static_cast<int>(Exit::usage);
+    }
+  }
   try {
     app.parse(argc, argv);
     if (auto wrong = parse_duration(timeout, patience); !wrong.empty()) {

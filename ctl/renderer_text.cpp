@@ -419,6 +419,9 @@ void TextRenderer::event(const pb::Event& event) {
 }
 
 void TextRenderer::checkpoints(const pb::CheckpointReply& reply, bool in_full) {
+  if (reply.checkpoints().empty()) {
+    out_ << "the disk here has no durable group\n";
+  }
   for (const auto& kept : reply.checkpoints()) {
     if (!kept.problem().empty()) {
       out_ << safe(kept.group()) << "  cannot be read: " << safe(kept.problem()) << '\n';

@@ -337,7 +337,7 @@ class Durable(ClusterTest):
         def asked(*arguments):
             return vsyncctl(self.cluster[1], "checkpoint", *arguments)
 
-        self.assertEqual(asked("list").stdout, "kept  messages up to 3, checkpoint message 2, no member here\n")
+        self.assertEqual(asked("list").stdout, "kept  messages up to 3, checkpoint message 2, no member here has the state\n")
         self.assertIn("checkpoint: message 2, 8 bytes\nmessages since then: 9 bytes\n", asked("show", "kept").stdout)
         self.assertEqual(asked("verify", "kept").returncode, 0)
         self.assertEqual(asked("verify", "other").returncode, 1)

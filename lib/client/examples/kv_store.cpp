@@ -136,21 +136,24 @@ bool execute(const std::string& line, Store& store, vsync::Client& client) {
   std::string command;
   std::string key;
   std::string value;
-  words >> command >> key;
-  if (command == "set" && words >> value) {
+  words >> command >> key >> std::ws;
+  std::getline(words, value);
+  if (command == "set" && !value.empty()) {
     const auto ticket = client.try_post(kGroup, key + ' ' + value, {.durable = store.durable()});
     if (ticket) {
       store.sent(*ticket, key);
     }
     return ticket.has_value();
   }
-  if (!store.ready()) {
+  if ((command == "get" || command == "sum") && !store.ready()) {
     return false;  // what we have is not the group's
   }
   if (command == "get") {
     store.print(key);
   } else if (command == "sum") {
     store.print_sum();
+  } else {
+    std::cout << "commands: set KEY VALUE, get KEY, sum" << std::endl;
   }
   return true;
 }
@@ -188,5 +191,9 @@ int main(int argc, char** argv) {
       end = input.find('\n');
     }
   }
+  if (!input.empty()) {
+    std::cerr << "not done, the group's state had not come: " << input;
+  }
   static_cast<void>(client.flush());
+  static_cast<void>(client.leave(kGroup));
 }

@@ -189,6 +189,23 @@ TEST_CASE("send tells outcomes and exits by them") {
   CHECK(listener.wait() == 0);
 }
 
+TEST_CASE("send refuses what it cannot send, says why, and sends nothing in its place") {
+  Fixture fixture;
+  for (const auto* token : {"", "0", "-1", "abc", "1.5", "99999999999999999999999"}) {
+    CHECK_THAT(fixture.run({"send", "g", "x", "--in-view", token}, 2), Contains("is no token"));
+  }
+  CHECK_THAT(fixture.run({"send", "", "x"}, 1), Contains("1 to 255 bytes"));
+  CHECK_THAT(fixture.run({"send", std::string(256, 'g'), "x"}, 1), Contains("1 to 255 bytes"));
+  CHECK_THAT(fixture.run({"send", "g\n", "x"}, 1), Contains("1 to 255 bytes"));
+  CHECK_THAT(fixture.run({"send", "g", "\xff\xfe"}, 2), Contains("argument 3 is not UTF-8"));
+  CHECK(fixture.daemon.run([](FakeDaemon& daemon) { return daemon.sends.empty(); }));
+  Ctl lines(fixture.path, {"send", "g"});
+  lines.type("one\n\xff\nthree\n");
+  CHECK(lines.wait() == 1);
+  CHECK_THAT(lines.output, Contains("message 2 is not UTF-8") && Contains("delivered"));
+  CHECK_THAT(fixture.run({"lock", "", "--", "true"}, 2), Contains("needs a name"));
+}
+
 TEST_CASE("bench tells rate, percentiles and a histogram") {
   Fixture fixture;
   const auto text = fixture.run({"bench", "g", "--rate", "500", "--size", "100", "--duration", "300ms"});
