@@ -56,7 +56,7 @@ class Run final : public Handler {
     }
     report_.unknown = report_.sent - std::min(report_.sent, report_.delivered + report_.not_delivered);
     report_.seconds = seconds(last_ - start_);
-    return flushed;
+    return flushed ? client_.leave(report_.group) : flushed;  // or the others see it crash
   }
 
  private:
