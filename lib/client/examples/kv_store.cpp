@@ -192,7 +192,7 @@ int main(int argc, char** argv) {
     }
   }
   if (!input.empty()) {
-    std::cerr << "not done, the group's state had not come: " << input;
+    std::cerr << "not done: " << input << '\n';
   }
   static_cast<void>(client.flush());
   static_cast<void>(client.leave(kGroup));
