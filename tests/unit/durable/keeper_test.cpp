@@ -178,16 +178,25 @@ TEST_CASE("a member of more groups than there are descriptors for is refused, an
   CHECK(join("g") == (left ? "too_many" : ""));  // also of one that the disk has
 }
 
-TEST_CASE("K3 no question is forgotten, however many come while it cannot be answered") {
-  Node node;
+namespace {
+
+/// Its disk was asked for what it has of the group while it could not be read; now it can.
+void ask_too_early(Node& node) {
   begin(node, 5, 0);
   node.rest();
   node.disk.damage("UPDATE meta SET value=value+1 WHERE key='format'");
   node.restart();
-  node.keeper->apply(core::HistoryAsked{"g", 50});
+  node.keeper->apply(core::HistoryAsked{"g", kGroup});
   REQUIRE(io::run_until(node.disk.io, [&] { return node.reports.size() == 2; }));  // of the join, and of the question
   node.disk.damage("UPDATE meta SET value=value-1 WHERE key='format'");
   node.inputs.clear();
+}
+
+}  // namespace
+
+TEST_CASE("K3 no question is forgotten, however many come while it cannot be answered") {
+  Node node;
+  ask_too_early(node);
   for (core::GroupId id = 100; id < 1300; ++id) {
     node.keeper->apply(core::HistoryAsked{"a" + std::to_string(id), id});
   }
@@ -197,16 +206,9 @@ TEST_CASE("K3 no question is forgotten, however many come while it cannot be ans
 
 TEST_CASE("K3 a disk is not looked at again for a group that has come to its end") {
   Node node;
-  begin(node, 5, 0);
-  node.rest();
-  node.disk.damage("UPDATE meta SET value=value+1 WHERE key='format'");
-  node.restart();
-  node.keeper->apply(core::HistoryAsked{"g", kGroup});
-  REQUIRE(io::run_until(node.disk.io, [&] { return node.reports.size() == 2; }));  // of the join, and of the question
-  core::GroupView view;                                                            // without members
+  ask_too_early(node);
+  core::GroupView view;  // without members
   node.install(view);
-  node.disk.damage("UPDATE meta SET value=value-1 WHERE key='format'");
-  node.inputs.clear();
   node.keeper->tick();
   static_cast<void>(node.disk.verify());  // behind whatever was asked of the store
   CHECK(node.count<core::HistoryTold>() == 0);
