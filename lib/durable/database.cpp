@@ -21,6 +21,11 @@ constexpr const char* kTables =
     " PRIMARY KEY(made, offset));"
     "CREATE TABLE IF NOT EXISTS log(last INTEGER PRIMARY KEY, part BLOB NOT NULL, sum INTEGER NOT NULL);";
 
+Result<void> check_journal(const std::string& database) {
+  const auto path = database + "-wal";
+  return log_is_damaged(path) ? fail("the journal was changed by the disk: " + path) : Result<void>{};
+}
+
 }  // namespace
 
 /// A prepared statement, with its parameters from left to right: bytes must stay until it has run.
@@ -92,9 +97,10 @@ tl::unexpected<Error> Database::error(const std::string& what) const {
 }
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path, const std::string& group, bool& damaged) {
-  damaged = log_is_damaged(path + "-wal");  // before SQLite cuts off what does not fit
+  const auto journal = check_journal(path);  // before SQLite cuts off what does not fit
+  damaged = !journal;
   if (damaged) {
-    return fail("the journal was changed by the disk: " + path + "-wal");
+    return tl::unexpected(journal.error());
   }
   auto database = open_file(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   if (auto prepared = database ? (*database)->prepare(group) : Result<void>{}; !prepared) {
@@ -118,8 +124,8 @@ Result<std::unique_ptr<Database>> Database::look(const std::string& path, bool& 
 }
 
 Result<Contents> Database::verify(const std::string& path) {
-  if (log_is_damaged(path + "-wal")) {
-    return fail("the journal was changed by the disk: " + path + "-wal");
+  if (auto journal = check_journal(path); !journal) {
+    return tl::unexpected(journal.error());
   }
   auto database = look(path);
   return database ? (*database)->check() : tl::unexpected(database.error());

@@ -253,7 +253,8 @@ Result<Contents> SqliteStore::kept_now(const std::string& group) {
 void SqliteStore::verify(const std::string& group, std::function<void(Result<Contents>)> done) {
   enqueue([this, group, done = std::move(done)]() -> std::function<void()> {
     const auto path = path_of(group);
-    if (!std::filesystem::exists(path)) {
+    std::error_code error;  // then the database says why it cannot be opened
+    if (!std::filesystem::exists(path, error) && !error) {
       return answer(done, Result<Contents>(fail("the disk here has nothing of it")));
     }
     const auto open = databases_.find(group);

@@ -117,6 +117,14 @@ TEST_CASE("a group of which there is nothing is not said to be undamaged") {
   CHECK_THAT(verified.error().message, Catch::Contains("nothing of it"));
 }
 
+TEST_CASE("verify says that it cannot look, and does not end the daemon") {
+  Disk disk;
+  std::filesystem::create_directory_symlink("groups", disk.path / "groups");  // to itself
+  const auto verified = disk.verify();
+  REQUIRE_FALSE(verified);
+  CHECK_THAT(verified.error().message, Catch::Contains("cannot open"));
+}
+
 TEST_CASE("no journal is not damaged") {
   Disk disk;
   CHECK_FALSE(log_is_damaged((disk.path / "none").string()));
