@@ -1,7 +1,6 @@
 #include "io/control_model.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 
 #include "base/utf8.h"
@@ -79,8 +78,7 @@ void fill_counters(google::protobuf::Map<std::string, google::protobuf::uint64>&
 }
 
 void fill(pb::StateWait& out, const core::StateWait& wait) {
-  static constexpr std::array kWhat{"nobody", "members", "disks", "answers", "promises"};
-  out.set_what(kWhat.at(static_cast<std::size_t>(wait.what)));
+  out.set_what(text(to_string(wait.what)));
   out.set_more(wait.more);
   for (const auto node : wait.of) {
     out.add_of(node);

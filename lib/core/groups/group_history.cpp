@@ -28,6 +28,11 @@ bool contains(const std::vector<NodeId>& nodes, NodeId node) {
   return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
 }
 
+/// So many must tell or promise: one of them has all that is durable.
+std::size_t enough_of(const std::vector<NodeId>& keepers) {
+  return majority_of(keepers.size()) - (mutant(Mutant::history_few_disks) ? 1 : 0);
+}
+
 void write_daemons(Writer& out, const std::set<Pid>& daemons) {
   out.put(static_cast<std::uint32_t>(daemons.size()));
   for (const auto& daemon : daemons) {
@@ -71,15 +76,12 @@ GroupHistory::Census GroupHistory::census(const std::vector<DiskOffer>& offers, 
   return found;
 }
 
-std::size_t GroupHistory::Census::needed() const {
-  return majority_of(keepers.size()) - (mutant(Mutant::history_few_disks) ? 1 : 0);
-}
-
 /// A blank disk may be one that was lost: it tells nothing about what was durable. So a majority of the keepers must be there
 /// with what they kept, or all of them with whatever is left. A group that nobody knows begins when all its disks are there.
 std::size_t GroupHistory::Census::missing() const {
   const auto to_all = all - std::min(all, here);
-  return best ? std::min(to_all, needed() - std::min(needed(), telling)) : to_all;
+  const auto needed = enough_of(keepers);
+  return best ? std::min(to_all, needed - std::min(needed, telling)) : to_all;
 }
 
 std::optional<std::size_t> GroupHistory::newest(const std::vector<DiskOffer>& offers, std::uint32_t disks) const {
@@ -91,12 +93,12 @@ StateWait GroupHistory::awaited(const std::vector<DiskOffer>& offers, std::uint3
   StateWait wait;
   const auto found = census(offers, disks);
   if (found.missing() > 0) {
-    wait = {StateWait::What::disks, static_cast<std::uint32_t>(found.missing()), found.keepers};
+    wait = {Awaited::disks, static_cast<std::uint32_t>(found.missing()), found.keepers};
     for (const auto& [daemon, kept] : offers) {
       std::erase(wait.of, daemon.node);
     }
   } else if (asking_ && !answered(daemons)) {
-    wait.what = StateWait::What::answers;
+    wait.what = Awaited::answers;
     for (const auto& daemon : daemons) {
       if (!blank_.contains(daemon)) {
         wait.of.push_back(daemon.node);
@@ -104,7 +106,7 @@ StateWait GroupHistory::awaited(const std::vector<DiskOffer>& offers, std::uint3
     }
     wait.more = static_cast<std::uint32_t>(wait.of.size());
   } else if (proposed_ != 0 && !is_promised()) {
-    wait = {StateWait::What::promises, static_cast<std::uint32_t>(promises_needed() - promised_.size()), now_.keepers};
+    wait = {Awaited::promises, static_cast<std::uint32_t>(enough_of(now_.keepers) - promised_.size()), now_.keepers};
     std::erase_if(wait.of, [&](NodeId node) { return promised_.contains(node); });
   }
   return wait;
@@ -139,8 +141,8 @@ bool GroupHistory::promised(NodeId node, std::uint64_t era) {
   return proposed_ != 0 && era == proposed_ && keeps(node) && promised_.insert(node).second;
 }
 
-std::size_t GroupHistory::promises_needed() const {
-  return majority_of(now_.keepers.size()) - (mutant(Mutant::history_few_disks) ? 1 : 0);
+bool GroupHistory::is_promised() const {
+  return promised_.size() >= enough_of(now_.keepers);
 }
 
 void GroupHistory::begin(std::uint64_t name, const std::vector<DiskOffer>& offers, std::size_t winner, std::uint32_t disks) {

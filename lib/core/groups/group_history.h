@@ -34,7 +34,7 @@ class GroupHistory {
   /// K1: the disk of this node has promised that era. False: it comes to nothing.
   bool promised(NodeId node, std::uint64_t era);
   /// A majority of the keepers has promised it.
-  [[nodiscard]] bool is_promised() const { return promised_.size() >= promises_needed(); }
+  [[nodiscard]] bool is_promised() const;
 
   // ---- a group that was not known here (K3)
   /// What a disk says of it first fixes origin and keepers; what comes later changes nothing.
@@ -79,13 +79,10 @@ class GroupHistory {
     std::size_t telling = 0;          ///< of those, not blank
     std::size_t all = 0;              ///< keepers
 
-    /// Of so many that tell something one has all that is durable.
-    [[nodiscard]] std::size_t needed() const;
     /// How many more must come.
     [[nodiscard]] std::size_t missing() const;
   };
   [[nodiscard]] Census census(const std::vector<DiskOffer>& offers, std::uint32_t disks) const;
-  [[nodiscard]] std::size_t promises_needed() const;
 
   KeptHistory now_;                         ///< the last message delivered
   std::map<NodeId, std::uint64_t> synced_;  ///< in this era, by keepers

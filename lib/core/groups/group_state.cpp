@@ -186,7 +186,7 @@ StateWait GroupState::awaited(const std::vector<GroupMember>& members, const Gro
   for (const auto& [member, replica] : replicas_) {
     needed = std::max<std::size_t>(needed, replica.replicas);
   }
-  return needed > replicas_.size() ? StateWait{StateWait::What::members, static_cast<std::uint32_t>(needed - replicas_.size())}
+  return needed > replicas_.size() ? StateWait{Awaited::members, static_cast<std::uint32_t>(needed - replicas_.size())}
                                    : StateWait{};
 }
 

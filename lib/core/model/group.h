@@ -73,14 +73,7 @@ struct StateWish {
 
 /// T1, K3: whom the members of a group wait for while nobody has its state. For people.
 struct StateWait {
-  enum class What : std::uint8_t {
-    nobody,    ///< the state is there, or nobody wants it
-    members,   ///< members that want the state, as many as StateWish::replicas says
-    disks,     ///< members on the nodes that keep the group, with what their disks have (K3)
-    answers,   ///< daemons that have not said what their disks have of the group (K3)
-    promises,  ///< disks that have not promised the era that is to begin (K1)
-  };
-  What what = What::nobody;
+  Awaited what = Awaited::nobody;
   std::uint32_t more = 0;       ///< so many more are needed,
   std::vector<NodeId> of = {};  ///< of these nodes; empty: of any others
 

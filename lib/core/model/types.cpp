@@ -36,6 +36,9 @@ std::string_view to_string(RunKind kind) {
   return name_of(kind, std::array<std::string_view, 9>{"data", "group_join", "group_leave", "group_flushed", "group_state",
                                                        "group_hold", "session", "group_synced", "group_kept"});
 }
+std::string_view to_string(Awaited what) {
+  return name_of(what, std::array<std::string_view, 5>{"nobody", "members", "disks", "answers", "promises"});
+}
 
 std::string to_string(const Pid& pid) {
   return std::to_string(pid.node) + "." + std::to_string(pid.incarnation);

@@ -106,6 +106,15 @@ struct RankCount {
 /// A count per member, indexed by rank (R, D, H, cut).
 using Counts = std::vector<Seq>;
 
+/// What the members of a group wait for while nobody has its state (T1).
+enum class Awaited : std::uint8_t {
+  nobody,    ///< the state is there, or nobody wants it
+  members,   ///< members that want the state, as many as StateWish::replicas says
+  disks,     ///< members on the nodes that keep the group, with what their disks have (K3)
+  answers,   ///< daemons that have not said what their disks have of the group (K3)
+  promises,  ///< disks that have not promised the era that is to begin (K1)
+};
+
 [[nodiscard]] std::string_view to_string(Service service);
 [[nodiscard]] std::string_view to_string(Evidence evidence);
 [[nodiscard]] std::string_view to_string(LeaveReason reason);
@@ -113,6 +122,7 @@ using Counts = std::vector<Seq>;
 [[nodiscard]] std::string_view to_string(Outcome outcome);
 [[nodiscard]] std::string_view to_string(QuorumPolicy policy);
 [[nodiscard]] std::string_view to_string(RunKind kind);
+[[nodiscard]] std::string_view to_string(Awaited what);
 [[nodiscard]] std::string to_string(const Pid& pid);        ///< "3.1" = node 3, incarnation 1
 [[nodiscard]] std::string to_string(const Ballot& ballot);  ///< "2/3" = round 2 of node 3
 [[nodiscard]] std::string to_string(const Uuid& uuid);      ///< 32 hexadecimal digits

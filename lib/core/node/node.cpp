@@ -388,7 +388,7 @@ NodeStatus Node::Impl::status(Time now) const {
     if (const Time until = groups_.leases().until(group->group); until > now) {
       status.leases[group->group] = until;
     }
-    if (auto wait = groups_.state_wait(group->group); wait.what != StateWait::What::nobody) {
+    if (auto wait = groups_.state_wait(group->group); wait.what != Awaited::nobody) {
       status.state_waits[group->group] = std::move(wait);
     }
   }

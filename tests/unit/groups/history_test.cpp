@@ -136,33 +136,32 @@ TEST_CASE("K2 what a disk has said counts for the era in which it said so") {
 }
 
 TEST_CASE("K3 whom a group waits for that nobody has the state of") {
-  using What = StateWait::What;
   const std::set<Pid> daemons{pid(1), pid(2), pid(3), pid(4)};
   GroupHistory history;
   SECTION("a new one: so many more disks, of whatever nodes, then all answers") {
     std::vector<DiskOffer> offers{{pid(1), blank()}};
-    CHECK(history.awaited(offers, 3, daemons) == StateWait{What::disks, 2, {}});
+    CHECK(history.awaited(offers, 3, daemons) == StateWait{Awaited::disks, 2, {}});
     offers.push_back({pid(1), blank()});  // another member there
-    CHECK(history.awaited(offers, 3, daemons) == StateWait{What::disks, 2, {}});
+    CHECK(history.awaited(offers, 3, daemons) == StateWait{Awaited::disks, 2, {}});
     offers.push_back({pid(2), blank()});
     offers.push_back({pid(3), blank()});
     CHECK_FALSE(history.begins_blank_or_asks(daemons));
-    CHECK(history.awaited(offers, 3, daemons) == StateWait{What::answers, 4, {1, 2, 3, 4}});
+    CHECK(history.awaited(offers, 3, daemons) == StateWait{Awaited::answers, 4, {1, 2, 3, 4}});
     CHECK(history.told(pid(2), blank()));
-    CHECK(history.awaited(offers, 3, daemons) == StateWait{What::answers, 3, {1, 3, 4}});
+    CHECK(history.awaited(offers, 3, daemons) == StateWait{Awaited::answers, 3, {1, 3, 4}});
   }
   SECTION("a known one: a majority of its disks, or all if they are lost, then promises") {
     history.learn(kept({9, 3}));
     std::vector<DiskOffer> offers{{pid(1), blank()}};
-    CHECK(history.awaited(offers, 3, daemons) == StateWait{What::disks, 2, {2, 3}});
+    CHECK(history.awaited(offers, 3, daemons) == StateWait{Awaited::disks, 2, {2, 3}});
     offers.push_back({pid(2), kept({9, 3})});
-    CHECK(history.awaited(offers, 3, daemons) == StateWait{What::disks, 1, {3}});
+    CHECK(history.awaited(offers, 3, daemons) == StateWait{Awaited::disks, 1, {3}});
     offers[0].second = kept({9, 4});
     CHECK(history.awaited(offers, 3, daemons) == StateWait{});
     CHECK_FALSE(history.may_begin(12, offers, 0));
-    CHECK(history.awaited(offers, 3, daemons) == StateWait{What::promises, 2, {1, 2, 3}});
+    CHECK(history.awaited(offers, 3, daemons) == StateWait{Awaited::promises, 2, {1, 2, 3}});
     CHECK(history.promised(2, 12));
-    CHECK(history.awaited(offers, 3, daemons) == StateWait{What::promises, 1, {1, 3}});
+    CHECK(history.awaited(offers, 3, daemons) == StateWait{Awaited::promises, 1, {1, 3}});
     CHECK(history.promised(1, 12));
     CHECK(history.awaited(offers, 3, daemons) == StateWait{});
   }
