@@ -10,6 +10,15 @@
 namespace vsync::ctl {
 namespace {
 
+/// What CLI11 would take for 0, or for the largest number, is refused: it must not become a send without the condition. Returns
+/// what is wrong.
+std::string is_token(const std::string& text) {
+  std::uint64_t token = 0;
+  const auto* end = text.data() + text.size();
+  const auto [parsed, error] = std::from_chars(text.data(), end, token);
+  return error == std::errc() && parsed == end && token != 0 ? "" : "'" + text + "' is no token of a group view";
+}
+
 /// Shows outcomes as they come and remembers the worst.
 class Outcomes final : public Handler {
  public:
@@ -48,16 +57,11 @@ class Send final : public Command {
     CLI::Transformer known(services);
     known.description("");  // it would show the numbers of an enumeration of bytes as characters
     app.add_option("--service", options_.service, "fifo, causal or total (default)")->transform(known)->type_name("SERVICE");
-    in_view_option_ = app.add_option("--in-view", in_view_, "only in the group view with this token")->type_name("TOKEN");
+    app.add_option("--in-view", options_.in_view, "only in the group view with this token")->type_name("TOKEN")->check(is_token);
   }
 
   Outcome<Exit> run(const Context& context) override {
     options_.text = true;
-    const auto* end = in_view_.data() + in_view_.size();
-    const auto [parsed, wrong] = std::from_chars(in_view_.data(), end, options_.in_view);
-    if (in_view_option_->count() > 0 && (wrong != std::errc() || parsed != end || options_.in_view == 0)) {
-      return problem(Exit::usage, "--in-view: '" + in_view_ + "' is no token of a group view");  // and not a send without it
-    }
     if (group_.empty() || group_.size() > 255 || !printable_utf8(group_)) {
       return problem(Exit::failed, "a group's name has 1 to 255 bytes of printable UTF-8 (bad_request)");
     }
@@ -135,10 +139,8 @@ class Send final : public Command {
 
   std::string group_;
   std::string text_;
-  std::string in_view_;
   std::uint64_t texts_ = 0;
   CLI::Option* text_option_ = nullptr;
-  CLI::Option* in_view_option_ = nullptr;
   SendOptions options_;
 };
 

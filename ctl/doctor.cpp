@@ -42,10 +42,7 @@ pb::Check settings(const Findings& found) {
     return failed("settings", found.daemon.settings_error(),
                   "The daemon runs on, but would not start again: mend it and look with 'vsyncd --check-config'.");
   }
-  std::string names;
-  for (const auto& name : found.daemon.settings_changed()) {
-    names += (names.empty() ? "" : ", ") + name;
-  }
+  const auto names = list(found.daemon.settings_changed(), [](const std::string& name) { return name; });
   return names.empty() ? passed("settings", "as in force")
                        : warning("settings", "changed and not in force: " + names, "'vsyncctl reload', or restart the daemon.");
 }

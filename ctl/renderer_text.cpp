@@ -65,15 +65,6 @@ std::string who(const pb::GroupMember& member) {
   return member.name().empty() ? place : safe(member.name()) + "@" + place;
 }
 
-template <typename Items, typename Name>
-std::string list(const Items& items, Name name) {
-  std::string text;
-  for (const auto& item : items) {
-    text += (text.empty() ? "" : ", ") + name(item);
-  }
-  return text;
-}
-
 std::string name_and_node(const pb::Member& member) {
   return safe(member.name()) + " (" + std::to_string(member.node()) + ")";
 }
@@ -81,10 +72,6 @@ std::string name_and_node(const pb::Member& member) {
 /// ""; or "; witness c (3)".
 std::string witnesses(const google::protobuf::RepeatedPtrField<pb::Member>& list_of) {
   return list_of.empty() ? "" : "; witness " + list(list_of, name_and_node);
-}
-
-std::string nodes(const google::protobuf::RepeatedField<google::protobuf::uint32>& ids) {
-  return list(ids, [](auto id) { return std::to_string(id); });
 }
 
 std::string holders(const google::protobuf::RepeatedPtrField<pb::Holder>& by) {
